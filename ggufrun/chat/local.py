@@ -1,0 +1,104 @@
+"""The chat model that runs here: compile → submit → decode, parse and stop → events. Its engine is another process."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+from ggufrun.chat.answer import Answer
+from ggufrun.chat.compile import CompiledChat, Compiler
+from ggufrun.chat.merge import merged
+from ggufrun.chat.types import ChatEvent, ChatRequest, ModelInfo, Started, TextDelta
+from ggufrun.engine.generation import Generation, GenerationService
+from ggufrun.engine.types import EngineEvent, Tokens
+from ggufrun.engine.vocabulary import Vocabulary
+from ggufrun.errors import EngineError
+
+DRAIN_S = 2.0  # how long a cancelled generation's statistics are waited for
+
+_Events = AsyncGenerator[tuple[int, EngineEvent], None]
+
+
+class LocalChatModel:
+    """Implements `ChatModel` over one loaded model's engine."""
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        vocabulary: Vocabulary,
+        compiler: Compiler,
+        service: GenerationService,
+        on_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`on_close` is awaited once by `close`; who made the service gives it."""
+        self._info, self._vocabulary, self._compiler, self._service = info, vocabulary, compiler, service
+        self._on_close = on_close
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    async def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """Answer a request.
+
+        A RequestError, EngineBusy or EngineClosed comes before the first event; an EngineError may come after any.
+        Closing the generator, and cancelling the task that reads it, cancels the request.
+        """
+        started = time.perf_counter()
+        compiled = await asyncio.to_thread(self._compiler.compile, request)
+        generations: list[Generation] = []
+        events: _Events | None = None
+        try:
+            while len(generations) < compiled.choices:
+                generation = compiled.generation(self._service.next_id(), len(generations))
+                generations.append(self._service.submit(generation))
+            for first in self._first_events(compiled):
+                yield first
+            events = merged(generations)
+            answer = Answer(compiled, self._vocabulary, self._service.context, started)
+            async for number, event in events:
+                if type(event) is not Tokens and (error := answer.failure(number, event)) is not None:
+                    for chat_event in answer.rest(number):
+                        yield chat_event
+                    raise error
+                read = answer.read(number, event)
+                if answer.choices[number].output.stopped:
+                    generations[number].cancel()
+                for chat_event in read:
+                    yield chat_event
+                if not answer.open:
+                    break
+            yield await self._completed(answer, events)
+        finally:
+            for each in generations:
+                each.cancel()
+            if events is not None:
+                await events.aclose()
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        return await asyncio.to_thread(self._compiler.count, request)
+
+    async def close(self) -> None:
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            await on_close()
+
+    def _first_events(self, compiled: CompiledChat) -> Sequence[ChatEvent]:
+        prefixes = [TextDelta(compiled.prefix, choice) for choice in range(compiled.choices) if compiled.prefix]
+        return [Started(len(compiled.prompt), self._service.context), *prefixes]
+
+    async def _completed(self, answer: Answer, events: _Events) -> ChatEvent:
+        """The last event; the statistics of choices that a stop string ended are waited for, but not long."""
+        if answer.open:
+            raise EngineError("The engine ended the answer without a result.", "Send the request again.")
+        if any(choice.stats is None for choice in answer.choices):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(_drain(answer, events), DRAIN_S)
+        return answer.completed()
+
+
+async def _drain(answer: Answer, events: _Events) -> None:
+    async for number, event in events:
+        answer.read(number, event)
+        if all(choice.stats is not None for choice in answer.choices):
+            return

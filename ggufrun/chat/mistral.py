@@ -1,0 +1,154 @@
+"""Prompts for Mistral models, encoded by mistral-common itself: its validation, its normalisation, its token layout."""
+
+from collections import OrderedDict
+from threading import Lock
+
+from mistral_common.exceptions import (
+    InvalidToolException,
+    InvalidToolSchemaException,
+    MistralCommonException,
+)
+from mistral_common.protocol.instruct.messages import UserMessage
+from mistral_common.protocol.instruct.normalize import get_normalizer
+from mistral_common.protocol.instruct.request import ChatCompletionRequest, ReasoningEffort
+from mistral_common.protocol.instruct.tool_calls import Tool
+from mistral_common.protocol.instruct.validator import ValidationMode, get_validator
+from mistral_common.tokens.tokenizers.base import TokenizerVersion
+from mistral_common.tokens.tokenizers.instruct import (
+    InstructTokenizerV3,
+    InstructTokenizerV7,
+    InstructTokenizerV11,
+    InstructTokenizerV13,
+    InstructTokenizerV15,
+)
+from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+
+from ggufrun.chat import types
+from ggufrun.chat.encoded import Dialect, EncodedPrompt, NestedTooDeeply, refuse_empty, text_of, thinking_of
+from ggufrun.chat.mistral_messages import Abilities, Conversation, convert_tool
+from ggufrun.chat.style import OutputStyle
+from ggufrun.errors import OptionError, RequestError
+
+_LAYOUTS: dict[TokenizerVersion, type[InstructTokenizerV3]] = {  # type: ignore[type-arg]
+    TokenizerVersion.v3: InstructTokenizerV3,
+    TokenizerVersion.v7: InstructTokenizerV7,
+    TokenizerVersion.v11: InstructTokenizerV11,
+    TokenizerVersion.v13: InstructTokenizerV13,
+    TokenizerVersion.v15: InstructTokenizerV15,
+}
+_OUTPUT_SPECIALS = ("[THINK]", "[/THINK]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]")
+_KNOWN_TOOLS = 256  # tool definitions whose schema check is remembered: it takes a millisecond each
+
+
+def parse_version(name: str) -> TokenizerVersion:
+    """A model card's tokenizer version, "v3" to "v15"."""
+    known = {version.value: version for version in _LAYOUTS}
+    if name not in known:
+        raise OptionError(f"Tokenizer version {name!r} is not known.", f"Use one of {', '.join(known)}.")
+    return known[name]
+
+
+class MistralEncoder:
+    """Encodes chat requests for one Tekken vocabulary and tokenizer version."""
+
+    dialect: Dialect = "mistral"
+    supports_tools = True
+
+    def __init__(self, tekkenizer: Tekkenizer) -> None:
+        """Raises OptionError if the vocabulary lacks a special token that the version writes."""
+        self._tekkenizer = tekkenizer
+        self.version = tekkenizer.version.value
+        try:
+            self._layout = _LAYOUTS[tekkenizer.version](tekkenizer)
+        except ValueError as error:
+            hint = "Set the tokenizer version that fits this model."
+            raise OptionError(f"Tokenizer version {self.version} does not fit: {error}.", hint) from error
+        self._validator = get_validator(tekkenizer.version, ValidationMode.serving)
+        self._normalizer = get_normalizer(tekkenizer.version, tekkenizer.model_settings_builder)
+        self._special = {
+            name: tekkenizer.get_special_token(name) for name in _OUTPUT_SPECIALS if tekkenizer.is_special(name)
+        }
+        self._abilities = Abilities(
+            thinking="[THINK]" in self._special and tekkenizer.version >= TokenizerVersion.v13,
+            text_with_calls=tekkenizer.version >= TokenizerVersion.v7,
+        )
+        self._checked_tools: OrderedDict[str, Tool] = OrderedDict()
+        self._lock = Lock()
+
+    def encode(self, request: types.ChatRequest) -> EncodedPrompt:
+        refuse_empty(request.messages)
+        try:
+            tokens = self._encode(request)
+        except (InvalidToolException, InvalidToolSchemaException) as error:
+            raise RequestError(_one_line(error.message), "", "tools") from error
+        except MistralCommonException as error:
+            raise RequestError(_one_line(error.message), "", "messages") from error
+        except RecursionError as error:
+            raise NestedTooDeeply from error
+        except (ValueError, AssertionError) as error:  # mistral-common asserts on input in places
+            raise RequestError(_one_line(str(error)), "", "messages") from error
+        last = request.messages[-1]
+        continued = last.role == "assistant" and not last.tool_calls
+        prefix = text_of(last, "\n\n") if continued else ""
+        thinking, closed = thinking_of(last) if continued and self._abilities.thinking else ("", True)
+        return EncodedPrompt(
+            tokens=tuple(tokens),
+            style=self._style(request, in_thinking=bool(thinking) and not closed),
+            dialect=self.dialect,
+            version=self.version,
+            prefix_text=prefix,
+            prefix_spaces=0 if thinking else len(prefix) - len(prefix.rstrip(" ")),  # mistral-common cuts them
+        )
+
+    def tokenize(self, text: str) -> list[int]:
+        return self._tekkenizer.encode(text, bos=False, eos=False)
+
+    def _encode(self, request: types.ChatRequest) -> list[int]:
+        tools = () if request.tool_choice == "none" else request.tools
+        wire: ChatCompletionRequest = ChatCompletionRequest(  # type: ignore[type-arg]
+            model=self.version,  # serving mode wants a name; it is not encoded
+            messages=Conversation(self._abilities).convert(request.messages),
+            tools=[self._tool(tool) for tool in tools] or None,
+            reasoning_effort=self._effort(request.options.reasoning_effort),
+        )
+        self._validator.validate_messages(wire.messages)
+        return self._layout.encode_instruct(self._normalizer.from_chat_completion_request(wire)).tokens
+
+    def _tool(self, tool: types.Tool) -> Tool:
+        """A valid tool definition. Agents send the same ones with every request."""
+        try:
+            key = tool.model_dump_json()
+        except ValueError as error:  # pydantic takes depth for a circle
+            raise NestedTooDeeply from error
+        with self._lock:
+            if key in self._checked_tools:
+                self._checked_tools.move_to_end(key)
+                return self._checked_tools[key]
+        converted = convert_tool(tool)
+        self._validator.validate_request(
+            ChatCompletionRequest(model=self.version, messages=[UserMessage(content="")], tools=[converted])
+        )
+        with self._lock:
+            self._checked_tools[key] = converted
+            if len(self._checked_tools) > _KNOWN_TOOLS:
+                self._checked_tools.popitem(last=False)
+        return converted
+
+    def _effort(self, effort: str | None) -> ReasoningEffort | None:
+        """The effort among those the model knows: it thinks or it does not. Versions before v15 are not told."""
+        if effort is None or self._tekkenizer.model_settings_builder is None:
+            return None
+        return ReasoningEffort.none if effort in ("none", "minimal") else ReasoningEffort.high
+
+    def _style(self, request: types.ChatRequest, *, in_thinking: bool) -> OutputStyle:
+        return OutputStyle(
+            thinking="tokens" if self._abilities.thinking else "none",
+            starts_in_thinking=in_thinking,
+            tool_calls="none" if request.tool_choice == "none" else "mistral",
+            special=self._special,
+        )
+
+
+def _one_line(message: str) -> str:
+    line = " ".join(message.split())
+    return line if line.endswith(".") else f"{line}."

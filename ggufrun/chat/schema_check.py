@@ -1,0 +1,161 @@
+"""Refuses a JSON schema that cannot be enforced, with the pointer of the keyword that is the reason.
+
+llguidance ignores keywords that it has never heard of: they are refused here. What it refuses itself is located in
+`schema_fault.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any, Final
+
+from ggufrun.chat.schema_fault import locate
+from ggufrun.chat.schema_keywords import ANNOTATIONS, COUNTS, DRAFTS, ENFORCED, NO_EFFECT, NUMBERS, UNENFORCEABLE
+from ggufrun.chat.schema_pointer import Schema, at, children, reference
+from ggufrun.errors import SchemaError
+
+_DEEPEST: Final = 100  # nested JSON levels
+_LARGEST: Final = 50_000  # JSON values
+_LONGEST: Final = 2_000  # items that an array may have to have
+_WIDEST: Final = 2_000  # properties of one object: llguidance's time grows with their square
+
+Compile = Callable[[Any], str]  # llguidance's complaint about a schema, "" if there is none
+
+
+def check_schema(schema: Any, compile_schema: Compile, *, param: str = "response_format", base: str = "") -> Schema:
+    """The schema, keywords without effect left out, if it can be enforced.
+
+    Raises SchemaError; `base` is put before its pointer. `compile_schema` is called once, and often for a bad schema.
+    """
+    try:
+        _refuse_large(schema)
+        cleaned: Schema = _clean(schema)
+        _Check(cleaned).visit("")
+        if complaint := compile_schema(cleaned):
+            raise locate(cleaned, complaint, compile_schema)
+    except SchemaError as error:
+        raise SchemaError(error.reason, base + error.pointer, param) from None
+    return cleaned
+
+
+def _refuse_large(schema: Any) -> None:
+    count, level = 0, [schema]
+    for depth in range(_DEEPEST + 1):
+        count += len(level)
+        if count > _LARGEST:
+            raise SchemaError(f"it has more than {_LARGEST} values.")
+        level = [below for value in level for below in _below(value)]
+        if not level:
+            return
+        if depth == _DEEPEST:
+            raise SchemaError(f"it is nested deeper than {_DEEPEST} levels.")
+
+
+def _below(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _clean(schema: Any) -> Any:
+    """A copy as llguidance takes it: no keywords that say nothing, and counts as integers."""
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if (key, value) not in NO_EFFECT}
+    for key, value in kept.items():
+        if key in COUNTS and isinstance(value, float) and value.is_integer():
+            kept[key] = int(value)
+        elif key in ("properties", "patternProperties", "$defs", "definitions") and isinstance(value, dict):
+            kept[key] = {name: _clean(child) for name, child in value.items()}
+        elif key in ("items", "prefixItems", "anyOf", "oneOf", "allOf") and isinstance(value, list):
+            kept[key] = [_clean(child) for child in value]
+        elif key in ("items", "additionalProperties", "additionalItems"):
+            kept[key] = _clean(value)
+    return kept
+
+
+class _Check:
+    """Visits every sub-schema that counts, references followed."""
+
+    def __init__(self, root: Schema) -> None:
+        self._root = root
+        self._old_draft = isinstance(root, dict) and "2020-12" not in str(root.get("$schema", "2020-12"))
+        self._visited: set[str] = set()
+
+    def visit(self, pointer: str) -> None:
+        if pointer in self._visited:
+            return
+        self._visited.add(pointer)
+        schema = at(self._root, pointer)
+        if schema is False and not pointer:
+            raise SchemaError("nothing can satisfy it.")
+        if isinstance(schema, bool):
+            return
+        if not isinstance(schema, dict):
+            raise SchemaError("a schema is an object, true or false.", pointer)
+        for keyword, value in schema.items():
+            if reason := self._refusal(schema, keyword, value, pointer):
+                raise SchemaError(reason, f"{pointer}/{keyword}")
+        for below in children(schema, pointer):
+            self.visit(below)
+        if (target := reference(schema)) is not None:
+            self.visit(target)
+
+    def _refusal(self, schema: dict[str, Any], keyword: str, value: Any, pointer: str) -> str:
+        """Why the keyword cannot be enforced, or nothing."""
+        if keyword in UNENFORCEABLE:
+            return "this keyword cannot be enforced while generating."
+        if keyword not in ENFORCED and keyword not in ANNOTATIONS and not keyword.startswith("x-"):
+            return "this keyword is unknown, and an unknown one would be ignored."
+        match keyword:
+            case "$schema" if not str(value).rstrip("#").endswith(DRAFTS):
+                return "this JSON Schema version is unknown."
+            case "$id" | "id" if pointer:
+                return "below the root it changes what references mean."
+            case "$ref":
+                return self._bad_reference(schema)
+            case "prefixItems" if (
+                self._old_draft or "additionalItems" in schema or isinstance(schema.get("items"), list)
+            ):
+                return "it is ignored in this version of JSON Schema, or beside older keywords."
+            case "minProperties" if _is_count(value) and value > len(schema.get("required", ())) + 1:
+                return "that many different keys cannot be enforced; list them as required."
+            case "minItems" if _is_count(value) and value > _LONGEST:
+                return f"no answer is that long: {_LONGEST} at most."
+            case "properties" | "required" | "patternProperties" if len(value or ()) > _WIDEST:
+                return f"more than {_WIDEST} are too many."
+        if keyword in NUMBERS and any(_inexact(number) for number in _numbers(value)):
+            return "a number that 64-bit floating point cannot hold."
+        return ""
+
+    @staticmethod
+    def _old_items(schema: dict[str, Any]) -> bool:
+        return "additionalItems" in schema or isinstance(schema.get("items"), list)
+
+    def _bad_reference(self, schema: dict[str, Any]) -> str:
+        target = reference(schema)
+        if target is None:
+            return "only references into the same document (#/…) can be followed."
+        try:
+            at(self._root, target)
+        except LookupError:
+            return "it points to nothing."
+        return ""
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+    for below in _below(value):
+        yield from _numbers(below)
+
+
+def _inexact(number: int | float) -> bool:
+    """Whether llguidance, which computes with 64-bit floats, would take it for another number."""
+    try:
+        return Fraction(float(number)) != Fraction(number) or abs(number) >= 2**63
+    except (OverflowError, ValueError):
+        return True

@@ -1,0 +1,65 @@
+"""JSON pointers into a JSON schema: what stands there, which sub-schemas a schema has, what it refers to."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+Schema = dict[str, Any] | bool
+
+_MAPS = ("properties", "patternProperties")  # name -> schema
+_LISTS = ("prefixItems", "anyOf", "oneOf", "allOf")
+_SINGLE = ("items", "additionalProperties", "additionalItems")
+
+
+def escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def names(pointer: str) -> list[str]:
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def at(root: Any, pointer: str) -> Any:
+    """What a pointer points to. Raises LookupError."""
+    found = root
+    for name in names(pointer):
+        if isinstance(found, dict):
+            found = found[name]
+        elif isinstance(found, list) and name.isdecimal():
+            found = found[int(name)]
+        else:
+            raise LookupError(pointer)
+    return found
+
+
+def replaced(root: Any, pointer: str, value: Any) -> Any:
+    """A copy of `root` with another value at the pointer; what is not on the way there is shared."""
+    path = names(pointer)
+    if not path:
+        return value
+    name, rest = path[0], "".join(f"/{escaped(part)}" for part in path[1:])
+    if isinstance(root, dict):
+        return {**root, name: replaced(root[name], rest, value)}
+    copy = list(root)
+    copy[int(name)] = replaced(copy[int(name)], rest, value)
+    return copy
+
+
+def children(schema: Schema, pointer: str) -> Iterator[str]:
+    """The pointers of the direct sub-schemas, definitions left out."""
+    for keyword, value in schema.items() if isinstance(schema, dict) else ():
+        here = f"{pointer}/{keyword}"
+        if keyword in _MAPS and isinstance(value, dict):
+            yield from (f"{here}/{escaped(name)}" for name in value)
+        elif isinstance(value, list) and (keyword in _LISTS or keyword == "items"):
+            yield from (f"{here}/{index}" for index in range(len(value)))
+        elif keyword in _SINGLE and isinstance(value, dict | bool):
+            yield here
+
+
+def reference(schema: Schema) -> str | None:
+    """The pointer that the schema's `$ref` gives, where it is one into the same document."""
+    target = schema.get("$ref") if isinstance(schema, dict) else None
+    if not isinstance(target, str) or not (target == "#" or target.startswith("#/")):
+        return None
+    return unquote(target[1:])

@@ -1,0 +1,227 @@
+"""What goes into a chat model and what comes out, for the API, the terminal, the page and the Python API alike.
+
+Requests are parsed at the edge (pydantic, both dialects' spellings accepted); events are frozen and trusted.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ggufrun.engine.types import FinishReason, Stats
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class TextChunk(_Wire):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ThinkingChunk(_Wire):
+    type: Literal["thinking"]
+    thinking: tuple[TextChunk, ...]
+    closed: bool = True
+
+
+Content = str | tuple[TextChunk | ThinkingChunk, ...] | None
+
+
+class FunctionCall(_Wire):
+    name: str
+    arguments: str | dict[str, Any] = ""
+
+
+class ToolCall(_Wire):
+    id: str = "null"
+    type: Literal["function"] = "function"
+    function: FunctionCall
+    index: int = 0
+
+
+class Message(_Wire):
+    """One message of any role; `developer` is an alias of `system`."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Content = None
+    reasoning_content: str | None = None
+    tool_calls: tuple[ToolCall, ...] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+    prefix: bool = False
+
+
+class Function(_Wire):
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    strict: bool = False
+
+
+class Tool(_Wire):
+    type: Literal["function"] = "function"
+    function: Function
+
+
+class NamedFunction(_Wire):
+    name: str
+
+
+class NamedTool(_Wire):
+    type: Literal["function"] = "function"
+    function: NamedFunction
+
+
+ToolChoice = Literal["auto", "none", "any", "required"] | NamedTool
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What the answer's text must match. `schema` is used by json_schema only, `source` by regex, lark and gbnf."""
+
+    kind: Literal["json_object", "json_schema", "regex", "lark", "gbnf"]
+    schema: dict[str, Any] | bool | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """Sampling and limits of one request. `None` leaves the value to the model card, then to the engine's default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    max_tokens: int | None = None
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    logprobs: int | None = None  # None: off; N: with the top N
+    n: int = 1
+    reasoning_effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A validated request: what `ChatModel.complete` takes."""
+
+    messages: tuple[Message, ...]
+    options: ChatOptions = ChatOptions()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    parallel_tool_calls: bool = True
+    constraint: Constraint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """One token of the answer with natural-log probabilities of the raw distribution."""
+
+    token: str
+    token_id: int
+    raw: bytes
+    logprob: float
+    top: tuple["Logprob", ...] = ()
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The prompt was accepted and queued: from here on no request error can come."""
+
+    prompt_tokens: int
+    context: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProcessed:
+    """Prompt-processing progress, in tokens."""
+
+    done: int
+    total: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+    choice: int = 0
+    logprobs: tuple[Logprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    text: str
+    choice: int = 0
+    closed: bool = False  # the thinking part ended with this piece
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call. The first piece of call `index` has `id` and `name`; the `arguments` pieces add up to one JSON object."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+    choice: int = 0
+
+
+ChoiceEnd = Literal["stop", "length", "model_length", "tool_calls", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceFinished:
+    reason: ChoiceEnd
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The last event of every answer. `stats` has one entry a choice; times in seconds of the caller's clock."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    stats: tuple[Stats, ...]
+    ttft_s: float
+    total_s: float
+    context_used: int  # prompt and answer of the longest choice
+    context: int
+    reasons: tuple[FinishReason, ...] = field(default=())
+
+
+ChatEvent = Started | PromptProcessed | TextDelta | ThinkingDelta | ToolCallDelta | ChoiceFinished | Completed
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What callers may know of a loaded model."""
+
+    name: str
+    context: int
+    context_train: int
+    vocabulary: int
+    parameters: int
+    description: str  # llama.cpp's, e.g. "llama 135M Q4_1"
+
+
+class ChatModel(Protocol):
+    """The seam: everything above it (API, terminal, page) knows no tokens, processes or llama objects."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """Answer a request. A `RequestError` comes before the first event; closing the iterator cancels the request."""
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Prompt tokens of the request: the number that `Completed.prompt_tokens` would report."""
+
+    async def close(self) -> None: ...

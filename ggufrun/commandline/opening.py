@@ -1,0 +1,45 @@
+"""Opens a model for a command, with a progress bar on standard error where that is a terminal."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from ggufrun.chat.types import ChatModel
+from ggufrun.settings import EngineOverrides, ModelOverrides
+from ggufrun.terminal.constraint import read_text
+from ggufrun.terminal.progress import ProgressLine
+from ggufrun.terminal.style import Style
+
+
+@asynccontextmanager
+async def opened(
+    model: str, overrides: ModelOverrides, engine: EngineOverrides, chat_template: Path | None
+) -> AsyncIterator[ChatModel]:
+    """The loaded model; closed on the way out. Raises `InputError` for what cannot be loaded."""
+    if chat_template is not None:
+        read_text(chat_template, "--chat-template")
+    line = ProgressLine(sys.stderr, Style.of(sys.stderr, os.environ).tty)
+    label = f"loading {Path(model).name}"
+    async with AsyncExitStack() as stack:
+        try:
+            line.show(0.0, label)
+            context = open_model(model, overrides, engine, chat_template, lambda done: line.show(done, label))
+            loaded = await stack.enter_async_context(context)
+        finally:
+            line.clear()
+        yield loaded
+
+
+def open_model(
+    model: str,
+    overrides: ModelOverrides,
+    engine: EngineOverrides,
+    chat_template: Path | None,
+    on_progress: Callable[[float], None],
+) -> AbstractAsyncContextManager[ChatModel]:
+    """`loading.open_model`, imported only when all options are known to be fine: its libraries take a while."""
+    from ggufrun import loading
+
+    return loading.open_model(model, overrides, engine, chat_template=chat_template, on_progress=on_progress)

@@ -1,0 +1,321 @@
+"""The engine's loop: admit, plan, decode, commit. Policy only; llama.cpp is behind `Backend`, processes are elsewhere."""
+
+import time
+from collections.abc import Callable
+
+from ggufrun.engine.backend import Backend, DecodeStatus, MemoryKind, Run
+from ggufrun.engine.decide import Decider, token_logprob
+from ggufrun.engine.draft import NgramDraft
+from ggufrun.engine.grammar import GrammarCompiler, GrammarError
+from ggufrun.engine.kv_cache import KvCache
+from ggufrun.engine.pacer import Pacer
+from ggufrun.engine.prefix_store import PrefixStore
+from ggufrun.engine.scheduler import Generate, Item, Prefill, Scheduler
+from ggufrun.engine.sequence import Sequence
+from ggufrun.engine.types import (
+    EngineEvent,
+    Failed,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    PromptProgress,
+    TokenLogprob,
+    Tokens,
+)
+from ggufrun.settings import EngineSettings
+
+MAX_DRAFT = 47
+
+
+class Engine:
+    """Runs many requests over one backend. Every submitted request ends with exactly one `Finished` or `Failed`."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        settings: EngineSettings,
+        grammars: GrammarCompiler,
+        store: PrefixStore | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._backend, self._settings, self._grammars, self._clock = backend, settings, grammars, clock
+        self._context = backend.limits.context
+        self._batch = min(settings.batch, backend.limits.batch)
+        self._kv = KvCache(backend, settings.cached_sequences, settings.share_prefixes, store)
+        waits = settings.share_prefixes and backend.memory is not MemoryKind.RECURRENT
+        self._scheduler = Scheduler(settings.parallel, waits)
+        self._pacer = Pacer(settings.gap_ms / 1000)
+        self._decider = Decider(backend)
+        self._events: list[EngineEvent] = []
+        self._warm = False
+
+    @property
+    def busy(self) -> bool:
+        return self._scheduler.busy or bool(self._events)
+
+    def submit(self, request: GenerationRequest) -> None:
+        """Queue a request. Its own faults become a `Failed` event of the next step."""
+        if not 0 < len(request.prompt) < self._context:
+            message = f"a prompt of {len(request.prompt)} tokens does not fit a context of {self._context}"
+            self._events.append(Failed(request.id, message))
+            return
+        sequence = Sequence(request, self._clock(), self._backend.new_sampler(request.sampling))
+        try:
+            if request.grammar is not None:
+                sequence.constraint = self._grammars.start(request.grammar)
+                self._decider.begin_answer(sequence)
+        except GrammarError as error:
+            self._fail(sequence, str(error))
+            return
+        drafts = self._settings.drafting and self._backend.memory is MemoryKind.FULL
+        if drafts and request.sampling.logprobs is None:
+            sequence.draft = NgramDraft()
+            sequence.draft.observe(sequence.tokens, len(sequence.tokens))
+        self._scheduler.waiting.append(sequence)
+
+    def cancel(self, request_id: int) -> None:
+        """End a request within this step; what it computed stays as cache. Unknown ids are ended requests: ignored."""
+        sequence = self._scheduler.find(request_id)
+        if sequence is not None:
+            sequence.reason = FinishReason.CANCELLED
+            self._finish(sequence)
+
+    def step(self) -> list[EngineEvent]:
+        """One decode at most, and the events that came of it."""
+        self._admit()
+        plan = self._plan()
+        runs = [_run(item) for item in plan]
+        if plan and self._decode(plan, runs):
+            self._commit(plan, runs)
+        events, self._events = self._events, []
+        return events
+
+    def idle(self) -> bool:
+        """One bit of work for quiet moments: the grammars' vocabulary, a finished prefix to disk. True: there may be more."""
+        if not self._warm:
+            self._warm = True
+            self._grammars.warm()
+            return True
+        return self._kv.save_one()
+
+    def fail_all(self, message: str) -> list[EngineEvent]:
+        """End every request, with the context rebuilt."""
+        for sequence in (*self._scheduler.running, *self._scheduler.waiting):
+            self._fail(sequence, message, keep=False)
+        self._backend.reset()
+        self._kv.clear()
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        self._decider.close()
+        self._backend.close()
+
+    # ---- admit
+
+    def _admit(self) -> None:
+        for sequence in list(self._scheduler.waiting):
+            if not self._scheduler.can_run_more():
+                return
+            source, held = self._kv.match(sequence.tokens)
+            if self._scheduler.should_wait(sequence, held):
+                continue
+            running = [other.seq for other in self._scheduler.running]
+            reused = held if source in running else 0
+            if not self._scheduler.has_room(sequence, reused, self._kv.pinned(running), self._context):
+                return  # first come, first served: a shorter one behind must not starve this one
+            slot = self._kv.acquire(sequence.tokens)
+            if slot is None:
+                return
+            self._scheduler.start(sequence)
+            sequence.seq, sequence.computed = slot.seq, slot.reused
+            if sequence.admitted is None:
+                sequence.admitted = self._clock()
+                sequence.cached, sequence.restored = slot.reused, slot.restored
+
+    # ---- plan
+
+    def _plan(self) -> list[Item]:
+        generating = [s for s in self._scheduler.running if s.generating]
+        rows = sum(s.pending for s in generating)
+        prefill = self._pacer.chunk(rows, self._batch) if generating else self._batch
+        drafts = self._drafts(generating, rows) if len(generating) == len(self._scheduler.running) else []
+        return self._scheduler.plan(self._batch, prefill, drafts)
+
+    def _drafts(self, generating: list[Sequence], rows: int) -> list[Generate]:
+        """Guesses worth verifying in the next step; a step with a prompt in it has no time to spare for them."""
+        items = []
+        for sequence in generating:
+            if sequence.draft is None or sequence.reason is not None:
+                continue
+            guess = sequence.draft.propose(sequence.tokens, MAX_DRAFT)
+            room = min(len(guess), sequence.remaining(self._context) - 1, self._kv.free_cells - rows)
+            room = min(room, self._batch - rows)
+            most = self._pacer.draft_length(rows, len(generating), sequence.draft.acceptance, room)
+            draft = guess[:most]
+            if draft and sequence.constraint is not None:
+                draft = draft[: sequence.constraint.allows(draft)]
+            if draft:
+                rows += len(draft)
+                items.append(Generate(sequence, tuple(draft)))
+        return items
+
+    # ---- decode
+
+    def _decode(self, plan: list[Item], runs: list[Run]) -> bool:
+        """Compute the plan. False: nothing was computed and the plan is void."""
+        self._decider.begin([item.sequence for item in plan if _samples(item)])
+        started = self._clock()
+        status = self._backend.decode(runs)
+        while status is DecodeStatus.NO_ROOM and self._kv.evict():
+            status = self._backend.decode(runs)
+        if status is DecodeStatus.OK:
+            prefill = sum(item.count for item in plan if isinstance(item, Prefill))
+            self._pacer.record(sum(len(run.tokens) for run in runs), prefill, self._clock() - started)
+            return True
+        if status is DecodeStatus.NO_ROOM:
+            self._yield_room()
+        else:
+            self._recover(f"llama.cpp could not compute a step ({status.name.lower()})")
+        return False
+
+    def _yield_room(self) -> None:
+        """No cell is free and none can be evicted: the youngest starts again later, or the only one ends here."""
+        victim = self._scheduler.preempt()
+        if victim is not None:
+            self._kv.drop(victim.seq)
+            victim.seq, victim.computed = -1, 0
+            victim.preemptions += 1
+            return
+        last = self._scheduler.running[0]
+        if last.generated:
+            last.reason = FinishReason.CONTEXT
+            self._finish(last)
+        else:
+            self._fail(last, "the prompt does not fit into the context's memory")
+
+    def _recover(self, message: str) -> None:
+        """After a fatal decode: the running requests fail, the waiting ones go on in a new context."""
+        for sequence in list(self._scheduler.running):
+            self._fail(sequence, message, keep=False)
+        self._backend.reset()
+        self._kv.clear()
+
+    # ---- commit
+
+    def _commit(self, plan: list[Item], runs: list[Run]) -> None:
+        row = 0
+        for item, run in zip(plan, runs, strict=True):
+            sequence = item.sequence
+            sequence.steps += 1
+            try:
+                if isinstance(item, Generate) and item.draft:
+                    self._commit_draft(item, row)
+                else:
+                    self._commit_run(item, run, row)
+                self._emit(sequence)
+            except GrammarError as error:
+                self._fail(sequence, str(error))
+            row += run.outputs
+
+    def _commit_run(self, item: Item, run: Run, row: int) -> None:
+        sequence = item.sequence
+        self._kv.extend(sequence.seq, list(run.tokens))
+        sequence.computed += len(run.tokens)
+        logprobs = self._owed_logprobs(sequence, row, run.outputs)
+        if not _samples(item):
+            total = len(sequence.request.prompt)
+            if sequence.computed < total:
+                self._events.append(PromptProgress(sequence.request.id, sequence.computed, total, sequence.cached))
+        elif sequence.reason is None:
+            start = len(sequence.tokens)
+            logprob = self._decider.decide(sequence, row + run.outputs - 1)
+            if sequence.draft is not None:
+                sequence.draft.observe(sequence.tokens, start)
+            if logprob is not None:
+                logprobs.append(logprob)
+        if sequence.request.sampling.logprobs is not None:
+            self._emit_logprobs(sequence, logprobs)
+
+    def _commit_draft(self, item: Generate, row: int) -> None:
+        """Decide row after row, for as long as what is decided is what was drafted."""
+        sequence, draft = item.sequence, item.draft
+        base, kept = len(sequence.tokens), 0
+        self._kv.extend(sequence.seq, sequence.tokens[sequence.computed :])
+        while sequence.reason is None and base + kept == len(sequence.tokens):
+            self._decider.decide(sequence, row + kept)
+            while kept < len(draft) and sequence.tokens[base + kept : base + kept + 1] == [draft[kept]]:
+                kept += 1
+        self._kv.extend(sequence.seq, list(draft[:kept]))
+        sequence.computed = base + kept
+        if kept < len(draft):
+            self._kv.rollback(sequence.seq)
+        sequence.drafted += len(draft)
+        sequence.accepted += kept
+        if sequence.draft is not None:
+            sequence.draft.verified(kept, len(draft))
+            sequence.draft.observe(sequence.tokens, base)
+
+    # ---- events
+
+    def _owed_logprobs(self, sequence: Sequence, row: int, outputs: int) -> list[TokenLogprob]:
+        """Logprobs of forced tokens whose rows have now been computed."""
+        top = sequence.request.sampling.logprobs
+        if top is None:
+            return []
+        owed = sequence.tokens[sequence.emitted : sequence.emitted + outputs]
+        return [token_logprob(self._backend.logits(row + i), t, top, forced=True) for i, t in enumerate(owed)]
+
+    def _emit_logprobs(self, sequence: Sequence, logprobs: list[TokenLogprob]) -> None:
+        if logprobs:
+            tokens = tuple(logprob.token for logprob in logprobs)
+            sequence.emitted += len(tokens)
+            self._first(sequence)
+            self._events.append(Tokens(sequence.request.id, tokens, tuple(logprobs)))
+
+    def _emit(self, sequence: Sequence) -> None:
+        """Send what the client does not have yet, and end the request if it is over."""
+        if sequence.computed < len(sequence.request.prompt):
+            return
+        if sequence.request.sampling.logprobs is None and sequence.emitted < len(sequence.tokens):
+            tokens = tuple(sequence.tokens[sequence.emitted :])
+            sequence.emitted = len(sequence.tokens)
+            self._first(sequence)
+            self._events.append(Tokens(sequence.request.id, tokens))
+        if sequence.reason is not None and sequence.emitted == len(sequence.tokens):
+            self._finish(sequence)
+
+    def _first(self, sequence: Sequence) -> None:
+        if sequence.first_token is None:
+            sequence.first_token = self._clock()
+
+    def _finish(self, sequence: Sequence) -> None:
+        self._end(sequence, keep=True)
+        stats = sequence.stats(self._clock())
+        self._events.append(Finished(sequence.request.id, sequence.reason or FinishReason.STOP, stats))
+
+    def _fail(self, sequence: Sequence, message: str, keep: bool = True) -> None:
+        self._end(sequence, keep)
+        self._events.append(Failed(sequence.request.id, message))
+
+    def _end(self, sequence: Sequence, keep: bool) -> None:
+        self._scheduler.remove(sequence)
+        sequence.sampler.close()
+        if keep and sequence.seq >= 0:
+            self._kv.retire(sequence.seq)
+        sequence.seq = -1
+
+
+def _samples(item: Item) -> bool:
+    return isinstance(item, Generate) or item.completes
+
+
+def _run(item: Item) -> Run:
+    """The item's tokens, and logits for each row that a token is still to be chosen or scored from."""
+    sequence = item.sequence
+    start = sequence.computed
+    end = start + item.count if isinstance(item, Prefill) else len(sequence.tokens)
+    tokens = sequence.tokens[start:end]
+    draft = item.draft if isinstance(item, Generate) else ()
+    outputs = max(0, end - max(start, sequence.emitted - 1)) + len(draft)
+    return Run(sequence.seq, start, [*tokens, *draft], outputs)

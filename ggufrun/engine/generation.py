@@ -1,0 +1,29 @@
+"""The seam between chat and the engine's processes: submit a request, read its events, cancel it."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from ggufrun.engine.types import EngineEvent, GenerationRequest
+
+
+class Generation(Protocol):
+    """One submitted request. Its events end after `Finished` or `Failed`."""
+
+    def __aiter__(self) -> AsyncIterator[EngineEvent]: ...
+
+    def cancel(self) -> None:
+        """Stop generating within one step; safe to call at any time, more than once, from the event loop."""
+
+
+class GenerationService(Protocol):
+    """One loaded model's engine, seen from the event loop."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that a prompt and its answer may take together."""
+
+    def next_id(self) -> int:
+        """A request id that this service has not given before."""
+
+    def submit(self, request: GenerationRequest) -> Generation:
+        """Queue a request. Raises EngineBusy, EngineCrashed or EngineClosed at once, before anything is sent."""

@@ -1,0 +1,162 @@
+"""Who holds which cells of the KV cache: sequence ids, shared prefixes, finished sequences kept until their cells are needed.
+
+Owns the backend's sequence operations; when to make room is the engine's decision.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ggufrun.engine.backend import Backend, MemoryKind
+from ggufrun.engine.prefix_store import PrefixStore
+from ggufrun.engine.prefix_tree import PrefixTree
+
+MIN_SHARED = 16  # shorter prefixes are cheaper to compute than to explain
+MIN_RESTORED = 128  # reading a state back costs about as much as computing this many tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A sequence id and how many leading tokens its cells already hold."""
+
+    seq: int
+    reused: int
+    restored: int = 0
+
+
+class KvCache:
+    def __init__(self, backend: Backend, keep: int, share: bool, store: PrefixStore | None = None) -> None:
+        self._backend, self._keep, self._share, self._store = backend, keep, share, store
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every sequence (the context was rebuilt)."""
+        self.tree = PrefixTree()
+        self._cached: OrderedDict[int, None] = OrderedDict()  # finished sequences, least recently used first
+        self._unsaved: list[int] = []
+        self._free = list(range(self._backend.limits.sequences))
+
+    @property
+    def free_cells(self) -> int:
+        return self._backend.limits.context - self.tree.used
+
+    def pinned(self, seqs: Iterable[int]) -> int:
+        """Cells that running sequences hold: the rest is free or can be evicted."""
+        return self.tree.cells(seqs)
+
+    def match(self, tokens: list[int]) -> tuple[int, int]:
+        """The held sequence that `tokens` can start from, and how many tokens it saves. (-1, 0): none.
+
+        One token is always left to compute, since its logits are wanted. Recurrent states are reused whole or not at all.
+        """
+        if not self._share:
+            return -1, 0
+        if self._backend.memory is MemoryKind.RECURRENT:
+            return self._match_whole(tokens)
+        source, length = self.tree.longest(tokens)
+        length = min(length, len(tokens) - 1)
+        return (source, length) if length >= MIN_SHARED else (-1, 0)
+
+    def _match_whole(self, tokens: list[int]) -> tuple[int, int]:
+        best, best_length = -1, MIN_SHARED - 1
+        for seq in self._cached:
+            length = self.tree.length(seq)
+            if best_length < length < len(tokens) and self.tree.tokens(seq) == tokens[:length]:
+                best, best_length = seq, length
+        return (best, best_length) if best >= 0 else (-1, 0)
+
+    def acquire(self, tokens: list[int]) -> Slot | None:
+        """A sequence for `tokens`, starting from the longest prefix that is held or stored. None: no id is free."""
+        source, length = self.match(tokens)
+        stored = self._restore(tokens, length)
+        if stored is not None:
+            return stored
+        if source in self._cached and length == self.tree.length(source):
+            del self._cached[source]  # go on where it ended; nothing of it is lost
+            return Slot(source, length)
+        if source in self._cached:
+            self._cached.move_to_end(source)
+        target = self._take_id(spare=source)
+        if target is None:
+            return None
+        return Slot(target, self._copy(source, target, length))
+
+    def _copy(self, source: int, target: int, length: int) -> int:
+        if length == 0:
+            return 0
+        self._backend.copy(source, target, length)
+        if not self._backend.covers(target, length):
+            self._backend.truncate(target, 0)
+            return 0
+        self.tree.share(source, target, length)
+        return length
+
+    def _take_id(self, spare: int = -1) -> int | None:
+        if not self._free:
+            self.evict(spare)
+        return self._free.pop() if self._free else None
+
+    def extend(self, seq: int, tokens: list[int]) -> None:
+        """Record tokens that a decode put into the cells of `seq`."""
+        self.tree.extend(seq, tokens)
+
+    def rollback(self, seq: int) -> None:
+        """Take back the cells of `seq` that were computed but not recorded (refused drafts)."""
+        self._backend.truncate(seq, self.tree.length(seq))
+
+    def retire(self, seq: int) -> None:
+        """The request is over: keep its cells as cache, unless another sequence holds them all."""
+        if not self._share or self.tree.length(seq) < MIN_SHARED or self.tree.redundant(seq):
+            self.drop(seq)
+            return
+        self._cached[seq] = None
+        self._unsaved.append(seq)
+        while len(self._cached) > self._keep:
+            self.evict()
+
+    def drop(self, seq: int) -> None:
+        """Free the sequence and the cells that only it holds."""
+        self._backend.truncate(seq, 0)
+        self.tree.release(seq)
+        self._free.append(seq)
+
+    def evict(self, spare: int = -1) -> bool:
+        """Drop the least recently used finished sequence. False: there is none."""
+        victim = next((seq for seq in self._cached if seq != spare), None)
+        if victim is None:
+            return False
+        del self._cached[victim]
+        self.drop(victim)
+        return True
+
+    def save_one(self) -> bool:
+        """Write one finished sequence to the disk cache. True if there may be more to write."""
+        if self._store is None:
+            return False
+        while self._unsaved:
+            seq = self._unsaved.pop()
+            if seq in self._cached and self._store.wants(tokens := self.tree.tokens(seq)):
+                self._store.save(tokens, self._backend.save(seq))
+                return True
+        return False
+
+    def _restore(self, tokens: list[int], held: int) -> Slot | None:
+        """A sequence read back from the disk cache, if that saves a good deal more than what is held."""
+        found = self._store.match(tokens) if self._store is not None and self._share else None
+        if self._store is None or found is None or found.length - held < MIN_RESTORED:
+            return None
+        loaded = self._store.load(found)
+        target = self._take_id() if loaded is not None else None
+        if loaded is None or target is None:
+            return None
+        held_tokens, state = loaded
+        while self.free_cells < len(held_tokens) and self.evict():
+            pass
+        length = min(found.length, len(tokens) - 1)
+        restored = self._backend.restore(target, state) and self._backend.truncate(target, length)
+        if not restored or not self._backend.covers(target, length):
+            self._backend.truncate(target, 0)
+            self._free.append(target)
+            return None
+        self.tree.extend(target, tokens[:length])
+        return Slot(target, length, restored=length)

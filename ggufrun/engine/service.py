@@ -1,0 +1,299 @@
+"""One loaded model, seen from the event loop: supervises its worker, takes requests to it and events back.
+
+All state but `_incoming` belongs to the loop's thread. What the worker does with a request is the engine's.
+"""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from ggufrun.engine.messages import (
+    Cancel,
+    FromWorker,
+    LoadFailed,
+    LoadProgress,
+    ModelInfo,
+    Ready,
+    Submit,
+    WorkerSettings,
+)
+from ggufrun.engine.process import WorkerProcess
+from ggufrun.engine.stream import Stream
+from ggufrun.engine.types import (
+    EngineEvent,
+    Failed,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    PromptProgress,
+    Stats,
+    Tokens,
+)
+from ggufrun.errors import (
+    EngineBusy,
+    EngineClosed,
+    EngineCrashed,
+    EngineError,
+    GgufrunError,
+    ModelFileError,
+    OutOfMemory,
+)
+
+STOP_S = 3.0
+CRASH_WINDOW_S = 60.0
+RESTART_DELAYS_S = (0.0, 1.0)  # after the first and the second crash within the window; after one more it stays down
+UNREAD_LIMIT = 1 << 18  # tokens (logprobs count too) that one reader may leave unread before its request is cancelled
+
+
+class Service:
+    """Implements `GenerationService`.
+
+    The constructor starts the worker at once and needs no event loop, so that a program can go on importing while the
+    model loads; `ready` ties the service to the running loop. `start` does both. Methods are for the loop's thread,
+    `close` for any.
+    """
+
+    def __init__(self, settings: WorkerSettings, debug: bool = False) -> None:
+        self._settings, self._debug = settings, debug
+        self._info: ModelInfo | None = None
+        self._streams: dict[int, Stream] = {}
+        self._ids = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loaded: asyncio.Future[None] | None = None
+        self._on_progress: Callable[[float], None] | None = None
+        self._crashes: deque[float] = deque(maxlen=len(RESTART_DELAYS_S) + 1)
+        self._since_ready = 0  # crashes since the model was last loaded
+        self._load_error: GgufrunError | None = None
+        self._down: str | None = None
+        self._incoming: deque[tuple[WorkerProcess, Sequence[FromWorker] | None]] = deque()  # None: it ended
+        self._scheduled = False
+        self._closed = False
+        self._lock = threading.Lock()  # _closed against _process
+        self._process: WorkerProcess | None = None
+        self._spawn()
+
+    @classmethod
+    async def start(
+        cls, settings: WorkerSettings, on_progress: Callable[[float], None] | None = None, debug: bool = False
+    ) -> "Service":
+        """Load the model. `on_progress` hears 0 to 1, on the loop. Raises what `ready` raises."""
+        service = cls(settings, debug)
+        try:
+            await service.ready(on_progress)
+        except BaseException:
+            service.close()
+            raise
+        return service
+
+    async def ready(self, on_progress: Callable[[float], None] | None = None) -> None:
+        """Wait until the model is loaded.
+
+        Raises ModelFileError, OutOfMemory or OptionError as the worker raised it, EngineClosed, or EngineError. Asked
+        again, it returns at once where the model is loaded.
+        """
+        if self._down is not None:
+            raise EngineCrashed(self._down, restarting=False)
+        if self._info is not None and not self._closed:
+            return
+        if self._closed:
+            raise EngineClosed
+        self._loop = asyncio.get_running_loop()
+        self._loaded, self._on_progress = self._loop.create_future(), on_progress
+        self._wake()
+        try:
+            await self._loaded
+        finally:
+            self._loaded = None
+
+    @property
+    def context(self) -> int:
+        return self.info.context
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the worker said of the model. Raises EngineError before `ready` has returned."""
+        if self._info is None:
+            raise EngineError("The model is not loaded yet.", "Await Service.ready() first.")
+        return self._info
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id, None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def live(self) -> int:
+        """Requests that have not ended."""
+        return len(self._streams)
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def submit(self, request: GenerationRequest) -> Stream:
+        if self._closed:
+            raise EngineClosed
+        if self._down is not None:
+            raise EngineCrashed(self._down, restarting=False)
+        engine = self._settings.engine
+        if len(self._streams) >= engine.parallel + engine.queue:
+            raise EngineBusy(len(self._streams) - engine.parallel)
+        stream = self._streams[request.id] = Stream(request, self._cancel)
+        if self._process is not None:  # else it is sent when the worker is back
+            self._process.send(Submit(request))
+        return stream
+
+    def close(self) -> None:
+        """End all streams, stop the worker, and kill it if that takes over 3 s. May be called more than once."""
+        with self._lock:
+            closing, self._closed = not self._closed, True
+            process = self._process
+        if process is not None and closing:
+            self._wake()
+            process.stop(STOP_S if self._info is not None else 0.0)
+
+    async def aclose(self) -> None:
+        """`close` without blocking the loop."""
+        await asyncio.to_thread(self.close)
+
+    def _cancel(self, id: int) -> None:
+        if id not in self._streams:
+            return
+        if self._process is not None:
+            self._process.send(Cancel(id))
+        else:  # never sent
+            prompt = len(self._streams[id].request.prompt)
+            self._event(Finished(id, FinishReason.CANCELLED, Stats(prompt, 0)))
+
+    def _spawn(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._process = WorkerProcess(self._settings, self._heard, self._ended, self._debug)
+        for stream in self._streams.values():
+            self._process.send(Submit(stream.request))
+
+    # The next three are called by other threads: one call into the loop a message at most, however many events it has.
+
+    def _heard(self, process: WorkerProcess, messages: Sequence[FromWorker]) -> None:
+        self._incoming.append((process, messages))
+        self._wake()
+
+    def _ended(self, process: WorkerProcess) -> None:
+        self._incoming.append((process, None))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._loop is None or self._scheduled:
+            return
+        self._scheduled = True
+        try:
+            self._loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            process = self._process
+            if process is not None and not self._closed:
+                process.kill()
+
+    def _deliver(self) -> None:
+        self._scheduled = False  # before reading: what comes from here on is seen now or wakes the loop again
+        while self._incoming:
+            process, messages = self._incoming.popleft()
+            if process is not self._process:
+                continue
+            if messages is None:
+                self._worker_ended(process)
+                continue
+            for message in messages:
+                self._message(message)
+        if self._closed:
+            self._close_streams()
+
+    def _message(self, message: FromWorker) -> None:
+        match message:
+            case Tokens() | PromptProgress() | Finished() | Failed():
+                self._event(message)
+            case LoadProgress(fraction):
+                if self._on_progress is not None and self._loaded is not None:
+                    self._on_progress(fraction)
+            case Ready(info):
+                self._info, self._since_ready = info, 0
+                self._settle(None)
+            case LoadFailed():
+                self._load_error = message.error()
+
+    def _event(self, event: EngineEvent) -> None:
+        stream = self._streams.get(event.id)
+        if stream is None:
+            return
+        stream.push(event)
+        if type(event) is Tokens:
+            if stream.unread > UNREAD_LIMIT:
+                self._cancel(event.id)
+                del self._streams[event.id]
+                stream.abandon("The answer was not read.")
+        elif isinstance(event, Finished | Failed):
+            del self._streams[event.id]
+
+    def _settle(self, error: GgufrunError | None) -> None:
+        """Answer `ready`, if it waits."""
+        if self._loaded is None or self._loaded.done():
+            return
+        if error is None:
+            self._loaded.set_result(None)
+        else:
+            self._loaded.set_exception(error)
+
+    def _close_streams(self) -> None:
+        self._settle(EngineClosed())
+        self._fail_streams(EngineClosed())
+
+    def _fail_streams(self, error: EngineError) -> None:
+        for id in list(self._streams):
+            self._event(Failed(id, str(error)))
+
+    def _worker_ended(self, process: WorkerProcess) -> None:
+        self._process = None
+        load_error, self._load_error = self._load_error, None
+        if self._closed:
+            return
+        if self._info is None:  # the first load
+            error = load_error or self._load_crash(process)
+            self._down = str(error)
+            self._settle(error)
+            self._fail_streams(EngineCrashed(self._down, restarting=False))
+            return
+        self._crashed(str(load_error) if load_error is not None else process.ending())
+
+    def _load_crash(self, process: WorkerProcess) -> GgufrunError:
+        if process.killed:
+            return OutOfMemory(
+                f"The system killed the process that loaded the model ({process.ending()}).",
+                "Use a smaller model, a smaller --context or a smaller --kv-type.",
+            )
+        reason = f"llama.cpp ended while loading it: {process.ending()}"
+        return ModelFileError(self._settings.model.path, reason, "The file may be damaged: get it again.")
+
+    def _crashed(self, detail: str) -> None:
+        """Fail what ran, and restart at once, then after a second, then not at all."""
+        now = time.monotonic()
+        self._crashes.append(now)
+        self._since_ready += 1
+        count = max(self._since_ready, sum(now - crash < CRASH_WINDOW_S for crash in self._crashes))
+        if count > len(RESTART_DELAYS_S):
+            self._stay_down(f"{detail}. It ended {count} times in a row")
+            return
+        self._fail_streams(EngineCrashed(detail))
+        if self._loop is not None:
+            self._loop.call_later(RESTART_DELAYS_S[count - 1], self._respawn)
+
+    def _respawn(self) -> None:
+        try:
+            self._spawn()
+        except OSError as error:  # no memory for a process, no file descriptors left
+            self._stay_down(f"it could not be restarted: {error}")
+
+    def _stay_down(self, reason: str) -> None:
+        self._down = reason
+        self._fail_streams(EngineCrashed(reason, restarting=False))

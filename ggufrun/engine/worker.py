@@ -1,0 +1,245 @@
+"""The engine's process, `python -m ggufrun.engine.worker`: opens one model, then loops { inbox, one step, events }.
+
+The main thread owns the llama context. A second thread only reads the pipe, so that the end of the parent ends this
+process at once, whatever native code is computing. What a step does is the engine's; supervision is the service's.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from io import FileIO
+from queue import Empty, SimpleQueue
+
+from ggufrun.engine.backend import MemoryKind
+from ggufrun.engine.engine import Engine
+from ggufrun.engine.grammar import GrammarCompiler
+from ggufrun.engine.messages import (
+    Cancel,
+    Fatal,
+    LoadFailed,
+    LoadProgress,
+    ModelInfo,
+    Ready,
+    Start,
+    Stop,
+    Submit,
+    ToWorker,
+    WorkerSettings,
+)
+from ggufrun.engine.opened import Factory, OpenedModel
+from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
+from ggufrun.engine.prefix_store import PrefixStore
+from ggufrun.engine.types import Failed, GenerationRequest
+from ggufrun.errors import EngineError, GgufrunError
+
+EXIT_LOAD, EXIT_FATAL = 3, 4
+QUIET_S = 0.25  # idle work waits this long, so that it never delays the next turn of a chat
+STOP_S = 2.0  # what saving prefixes may take at the end; the service kills after 3
+PROGRESS_STEP = 0.01
+
+Inbox = SimpleQueue[ToWorker]
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """The loop over one opened model."""
+
+    def __init__(self, opened: OpenedModel, settings: WorkerSettings, inbox: Inbox, out: PipeWriter) -> None:
+        self._inbox, self._out = inbox, out
+        self._store = _open_store(opened, settings)
+        engine = settings.engine
+        self._grammars = GrammarCompiler(opened.vocabulary, jump_forward=engine.jump_forward, wrap_up=engine.wrap_up)
+        self._engine = Engine(opened.backend, engine, self._grammars, self._store)
+        self._stopping = False
+        self._idle_work = self._cold = True
+
+    def run(self) -> None:
+        while not self._stopping:
+            if self._engine.busy:
+                self._drain()
+                self._step()
+            else:
+                self._wait()
+        self._finish()
+
+    def _step(self) -> None:
+        try:
+            events = self._engine.step()
+        except Exception as error:  # where these requests end; with the context rebuilt, others can go on
+            log.exception("the engine's step failed")
+            events = self._engine.fail_all(f"The engine failed: {type(error).__name__}: {error}")
+        self._idle_work = True
+        if events:
+            self._out.write(events)
+
+    def _drain(self) -> None:
+        while not self._stopping:
+            try:
+                self._handle(self._inbox.get_nowait())
+            except Empty:
+                return
+
+    def _wait(self) -> None:
+        """Block until a message comes; after a quiet moment do idle work, bit by bit."""
+        try:
+            self._handle(self._inbox.get(timeout=QUIET_S if self._idle_work else None))
+        except Empty:
+            if self._cold:
+                self._warm()
+            while self._inbox.empty() and self._idle_work:
+                self._idle_work = self._idle()
+
+    def _warm(self) -> None:
+        """Read the vocabulary for grammars, so that the first one does not hold up running streams."""
+        self._cold = False
+        try:
+            self._grammars.warm()
+        except GgufrunError as error:  # a request with a grammar will be told
+            log.info("grammars cannot be used: %s", error)
+
+    def _handle(self, message: ToWorker) -> None:
+        match message:
+            case Submit(request):
+                self._submit(request)
+            case Cancel(id):
+                self._engine.cancel(id)
+            case Stop():
+                self._stopping = True
+            case Start():
+                raise EngineError("The worker was started twice.")
+
+    def _submit(self, request: GenerationRequest) -> None:
+        try:
+            self._engine.submit(request)
+        except Exception as error:  # where this request ends; those that run know nothing of it
+            log.exception("a request could not be queued")
+            self._out.write([Failed(request.id, f"The engine cannot take this: {type(error).__name__}: {error}")])
+
+    def _idle(self) -> bool:
+        try:
+            return self._engine.idle()
+        except (MemoryError, OSError) as error:  # saving is a convenience
+            log.warning("a prefix could not be saved: %s", error)
+            return False
+
+    def _finish(self) -> None:
+        end = time.monotonic() + STOP_S
+        while time.monotonic() < end and self._idle():
+            pass
+        if self._store is not None:
+            self._store.close(max(0.0, end - time.monotonic()))
+        self._engine.close()
+
+
+def _open_store(opened: OpenedModel, settings: WorkerSettings) -> PrefixStore | None:
+    engine = settings.engine
+    if engine.disk_cache is None or not engine.share_prefixes:
+        return None
+    whole = opened.backend.memory is not MemoryKind.FULL
+    return PrefixStore(engine.disk_cache, opened.key, engine.disk_cache_bytes, whole=whole)
+
+
+def _open_model(settings: WorkerSettings, out: PipeWriter) -> OpenedModel:
+    """Run the factory. Raises GgufrunError."""
+    module, _, name = settings.factory.partition(":")
+    try:
+        factory: Factory = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise EngineError(f"The engine cannot be imported: {error}.", "Install ggufrun again.") from error
+    return factory(settings.model, settings.engine, _progress(out))
+
+
+def _progress(out: PipeWriter) -> Callable[[float], None]:
+    shown = -1.0
+
+    def report(fraction: float) -> None:
+        nonlocal shown
+        if fraction - shown >= PROGRESS_STEP or fraction >= 1.0 > shown:
+            shown = fraction
+            out.write([LoadProgress(fraction)])
+
+    return report
+
+
+def _info(opened: OpenedModel) -> ModelInfo:
+    limits = opened.backend.limits
+    return ModelInfo(
+        context=limits.context,
+        vocabulary=limits.vocabulary,
+        parameters=opened.parameters,
+        description=opened.description,
+        context_train=opened.context_train,
+        memory_bytes=opened.memory_bytes,
+    )
+
+
+def _claim_pipes() -> tuple[FileIO, FileIO]:
+    """The two pipes as files of our own. fd 0 and 1 go elsewhere, so that no native print gets into the stream."""
+    source, out = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return FileIO(source, "r"), FileIO(out, "w")
+
+
+def _read_inbox(source: FileIO, inbox: Inbox) -> None:
+    reader = PipeReader(source)
+    try:
+        while True:
+            for message in reader.read():
+                inbox.put(message)
+                if isinstance(message, Stop):
+                    return
+    except PipeClosed:
+        os._exit(0)  # the parent is gone: nobody reads our answers
+
+
+def serve(inbox: Inbox, out: PipeWriter) -> int:
+    """Load, run, and return the exit status."""
+    start = inbox.get()
+    if not isinstance(start, Start):
+        return EXIT_FATAL
+    try:
+        opened = _open_model(start.settings, out)
+    except GgufrunError as error:
+        out.write([LoadFailed.of(error)])
+        return EXIT_LOAD
+    except Exception as error:  # where the process ends: the parent turns it into one line
+        log.exception("the model could not be opened")
+        reason = f"The model could not be opened: {type(error).__name__}: {error}"
+        out.write([LoadFailed.of(EngineError(reason, "See the whole error with --debug."))])
+        return EXIT_LOAD
+    worker = Worker(opened, start.settings, inbox, out)
+    out.write([Ready(_info(opened))])
+    try:
+        worker.run()
+    except PipeClosed:
+        return 0
+    except Exception as error:  # where the process ends: the service restarts it
+        log.exception("the worker failed")
+        out.write([Fatal(f"{type(error).__name__}: {error}")])
+        return EXIT_FATAL
+    return 0
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    source, sink = _claim_pipes()
+    inbox: Inbox = SimpleQueue()
+    threading.Thread(target=_read_inbox, args=(source, inbox), name="inbox", daemon=True).start()
+    try:
+        status = serve(inbox, PipeWriter(sink))
+    except PipeClosed:
+        status = 0
+    sys.stderr.flush()
+    os._exit(status)  # no native destructors, which may wait for devices or abort: the system frees everything
+
+
+if __name__ == "__main__":
+    main()

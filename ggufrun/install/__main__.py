@@ -1,0 +1,76 @@
+"""usage: python3 ggufrun/install [run|test|test-all|check|bench|install] [ARGS...]   (what each `make` target calls)"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+if sys.version_info < (3, 11):  # noqa: UP036  (this file also has to run where it says so)
+    sys.exit(f"ggufrun: Python 3.11 or newer is needed and this is {platform.python_version()}: see python.org")
+
+# A bare package in place of ggufrun's own, whose imports are not installed yet.
+package = types.ModuleType("ggufrun")
+package.__path__ = [str(ROOT / "ggufrun")]
+sys.modules.setdefault("ggufrun", package)
+
+from ggufrun.install.environment import Environment  # noqa: E402
+from ggufrun.install.progress import InstallError  # noqa: E402
+
+
+def tasks(name: str, arguments: list[str], environment: Environment) -> tuple[set[str], list[list[str]]]:
+    """The extras that a task needs and its commands."""
+    module = [str(environment.python), "-m"]
+    both = {"demo", "test"}
+    if name == "run":
+        return {"demo"}, [[environment.program("ggufrun"), *(arguments or ["run", "demo"])]]
+    if name == "test":
+        return both, [[*module, "pytest", *arguments]]
+    if name == "test-all":
+        return both, [[*module, "pytest", "-m", "slow or not slow", *arguments]]
+    if name == "check":
+        ruff, linter = [*module, "ruff"], environment.program("lint-imports")
+        return both, [
+            [*ruff, "check", "."],
+            [*ruff, "format", "--check", "."],
+            [linter, "--no-logo"],
+            [*module, "mypy"],
+        ]
+    if name == "bench":
+        return both, [[*module, "benchmarks.side_by_side", *arguments]]
+    if name == "install":
+        return {"demo"}, []
+    raise InstallError(f"there is no task {name!r}: use run, test, test-all, check, bench or install")
+
+
+def perform(commands: list[list[str]]) -> int:
+    """Run all commands; the first failure is the exit code."""
+    sys.stdout.flush()
+    if len(commands) == 1 and sys.platform != "win32":
+        os.execv(commands[0][0], commands[0])  # so that Ctrl-C and the exit code are the command's own
+    codes = [subprocess.call(command) for command in commands]
+    return next(filter(None, codes), 0)
+
+
+def main(arguments: list[str]) -> int:
+    os.chdir(ROOT)
+    environment = Environment(ROOT)
+    try:
+        extras, commands = tasks(arguments[0] if arguments else "run", arguments[1:], environment)
+        environment.ensure(extras)
+    except InstallError as error:
+        print(f"ggufrun: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nggufrun: stopped; the next run goes on from here", file=sys.stderr)
+        return 130
+    return perform(commands)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""Making a llama_context: sizes, threads, KV types. What is done with one is in `backend`."""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+from llama_cpp import llama_cpp as ll
+
+from ggufrun.engine.backend import MemoryKind
+from ggufrun.errors import OptionError, OutOfMemory
+from ggufrun.llama import library
+from ggufrun.llama.failures import context_failure
+from ggufrun.llama.hardware import available_memory, physical_cores
+from ggufrun.llama.model import Model
+from ggufrun.settings import EngineSettings, KvType, ModelSettings
+
+DEFAULT_CONTEXT = 16_384  # tokens at most, where none are asked for; a model's own maximum may be less
+_UBATCH = 512  # rows computed at once; llama.cpp's default
+_MOST = 2**31 - 1
+
+_KV_TYPES = {"f16": ll.GGML_TYPE_F16, "q8_0": ll.GGML_TYPE_Q8_0, "q4_0": ll.GGML_TYPE_Q4_0}
+_KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}  # bytes an element, block scales included
+_FLASH = {
+    "auto": ll.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": ll.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": ll.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPlan:
+    """The sizes of a context, all choices made."""
+
+    context: int  # cells, shared by all sequences
+    batch: int  # rows
+    sequences: int
+    threads: int
+    kv_type: KvType
+    flash_attention: int
+
+    @classmethod
+    def make(cls, model: Model, settings: ModelSettings, engine: EngineSettings) -> "ContextPlan":
+        """Fill in what the settings leave open. OptionError for sizes that llama.cpp cannot have."""
+        context = settings.context or min(model.context_train, DEFAULT_CONTEXT)
+        if context > _MOST:
+            raise OptionError(f"A context of {context} tokens is too large.", f"Use at most {_MOST}.")
+        cached = engine.cached_sequences
+        if model.memory is MemoryKind.RECURRENT:  # each sequence has a whole state of its own
+            cached = min(cached, engine.parallel)
+        return cls(
+            context=context,
+            batch=min(engine.batch, context),
+            sequences=min(engine.parallel + cached, ll.llama_max_parallel_sequences()),
+            threads=settings.threads or physical_cores(),
+            kv_type=settings.kv_type,
+            flash_attention=_FLASH[settings.flash_attention],
+        )
+
+
+def open_context(model: Model, plan: ContextPlan) -> Any:
+    """A new llama_context*, LoRA adapters applied. Raises OutOfMemory or OptionError."""
+    _check_memory(model, plan)
+    with library.captured_log() as lines:
+        handle = ll.llama_init_from_model(model.handle, _params(plan))
+    if not handle:
+        raise context_failure(plan.context, lines)
+    if model.loras:
+        count = len(model.loras)
+        adapters = (ll.llama_adapter_lora_p_ctypes * count)(*(adapter for adapter, _ in model.loras))
+        scales = (ctypes.c_float * count)(*(scale for _, scale in model.loras))
+        if ll.llama_set_adapters_lora(handle, adapters, count, scales) != 0:
+            ll.llama_free(handle)
+            raise OptionError("The LoRA adapters cannot be applied.", "Drop --lora.")
+    return handle
+
+
+def _params(plan: ContextPlan) -> ll.llama_context_params:
+    params: ll.llama_context_params = ll.llama_context_default_params()
+    params.n_ctx, params.n_seq_max = plan.context, plan.sequences
+    params.n_batch, params.n_ubatch = plan.batch, min(_UBATCH, plan.batch)
+    params.n_threads = params.n_threads_batch = plan.threads
+    params.type_k = params.type_v = _KV_TYPES[plan.kv_type]
+    params.flash_attn_type = plan.flash_attention
+    params.kv_unified = True  # sequences share cells, so a shared prefix costs nothing
+    params.swa_full = False  # a window's worth of cells for each sequence, not the whole context's
+    params.no_perf = True
+    return params
+
+
+def kv_bytes(model: Model, context: int, kv_type: KvType) -> int:
+    """About what a full-attention KV cache of `context` cells takes, in bytes."""
+    handle, metadata = model.handle, model.metadata
+    heads, per_head = ll.llama_model_n_head_kv(handle), 0
+    architecture = metadata.get("general.architecture", "")
+    default = ll.llama_model_n_embd(handle) // max(1, ll.llama_model_n_head(handle))
+    for side in ("key", "value"):
+        per_head += int(metadata.get(f"{architecture}.attention.{side}_length", default))
+    return int(ll.llama_model_n_layer(handle) * heads * per_head * _KV_BYTES[kv_type] * context)
+
+
+def _check_memory(model: Model, plan: ContextPlan) -> None:
+    """The CPU backend touches every page of its cache, so that the system would kill the process before an error."""
+    available = available_memory()
+    if available is None or library.supports_gpu() or model.memory is not MemoryKind.FULL:
+        return
+    needed = kv_bytes(model, plan.context, plan.kv_type)
+    if needed > available:
+        fits = available * plan.context // needed // 256 * 256
+        raise OutOfMemory(
+            f"A context of {plan.context} tokens takes {needed / 2**30:.1f} GiB"
+            f" and {available / 2**30:.1f} GiB of memory are free.",
+            f"Use --context {fits} or less, or --kv-type q8_0.",
+        )

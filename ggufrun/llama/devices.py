@@ -1,0 +1,110 @@
+"""ggml's device registry: the GPUs by name, and the buffer types that `--override-tensor` may name."""
+
+import ctypes
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llama_cpp import llama_cpp as ll
+
+from ggufrun.errors import OptionError
+from ggufrun.llama import library
+
+_CPU = 0  # GGML_BACKEND_DEVICE_TYPE_CPU
+_TENSOR_HINT = 'Write it as "regex=buffer type".'
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One of ggml's devices. Memory in bytes, as its driver reports it."""
+
+    name: str  # what --device takes, e.g. "CUDA0"
+    description: str
+    handle: int
+    is_cpu: bool
+    free: int
+    total: int
+
+
+def devices() -> list[Device]:
+    """All devices, the CPU included."""
+    library.start()
+    return [_device(_ggml("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)(i)) for i in range(_count())]
+
+
+def device_handles(names: Sequence[str]) -> list[int]:
+    """Handles of the devices that the weights may go to; ("none",) gives no device. OptionError for an unknown name."""
+    if tuple(names) == ("none",):
+        return []
+    known = {device.name: device.handle for device in devices() if not device.is_cpu}
+    for name in names:
+        if name not in known:
+            hint = f"Use one of: {', '.join(known)}." if known else "This llama.cpp sees no GPU: drop --device."
+            raise OptionError(f"No device is called {name!r}.", hint)
+    return [known[name] for name in names]
+
+
+def buffer_types() -> dict[str, int]:
+    """Buffer types by name ("CPU", "CUDA0"), as handles."""
+    buffer_type = _ggml("ggml_backend_dev_buffer_type", ctypes.c_void_p, ctypes.c_void_p)
+    name = _ggml("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
+    handles = (buffer_type(device.handle) for device in devices())
+    return {name(handle).decode(): handle for handle in handles if handle}
+
+
+def parse_override(text: str) -> tuple[str, int]:
+    """`regex=buffer type` as (pattern, buffer type's handle). OptionError for anything else."""
+    pattern, equals, name = text.rpartition("=")
+    if not equals or not pattern:
+        raise OptionError(f"--override-tensor {text!r} names no buffer type.", _TENSOR_HINT)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise OptionError(f"--override-tensor {text!r} is no regular expression: {error}.", _TENSOR_HINT) from None
+    known = buffer_types()
+    if name not in known:
+        raise OptionError(f"--override-tensor: no buffer type is called {name!r}.", f"Use one of: {', '.join(known)}.")
+    return pattern, known[name]
+
+
+def _count() -> int:
+    return int(_ggml("ggml_backend_dev_count", ctypes.c_size_t)())
+
+
+def _device(handle: int) -> Device:
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    pointer = ctypes.POINTER(ctypes.c_size_t)
+    _ggml("ggml_backend_dev_memory", None, ctypes.c_void_p, pointer, pointer)(handle, free, total)
+    text = {
+        name: _ggml(f"ggml_backend_dev_{name}", ctypes.c_char_p, ctypes.c_void_p)(handle).decode()
+        for name in ("name", "description")
+    }
+    kind = _ggml("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
+    return Device(text["name"], text["description"], handle, kind == _CPU, free.value, total.value)
+
+
+@cache
+def _ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A function of ggml that the binding does not offer.
+
+    Looked up through libllama, whose dependencies are searched too: opening libggml's file by another of its names
+    would load a second copy, with an empty registry. Windows searches one library at a time and has one name for each.
+    """
+    for library_ in _libraries():
+        if hasattr(library_, name):
+            function = library_[name]  # a new object each time, so that nobody else's prototype is changed
+            function.restype, function.argtypes = result, list(arguments)
+            return function
+    raise OSError(f"llama.cpp's libraries have no {name}")
+
+
+@cache
+def _libraries() -> tuple[ctypes.CDLL, ...]:
+    if sys.platform != "win32":
+        return (ll._lib,)
+    folder = Path(ll.__file__).parent / "lib"
+    return (ll._lib, *(ctypes.CDLL(str(folder / name)) for name in ("ggml.dll", "ggml-base.dll")))

@@ -1,0 +1,84 @@
+"""The door to llama.cpp: starts the library once and listens to its log. Nothing about models here.
+
+Importing `llama_cpp.llama_cpp` also runs its package's `__init__` (the high-level API, 0.1 s); nothing of it is used.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from llama_cpp import llama_cpp as ll
+
+log = logging.getLogger(__name__)
+
+# ggml_log_level. llama.cpp warns on every load; what makes a load fail goes into the exception's message.
+_WARN, _ERROR, _CONTINUED = 3, 4, 5
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, _WARN: logging.DEBUG, _ERROR: logging.INFO, _CONTINUED: logging.DEBUG}
+
+
+class _Listener:
+    """Receives llama.cpp's log lines, on whichever thread they are written."""
+
+    def __init__(self) -> None:
+        self._captured = threading.local()
+        self.callback = ll.llama_log_callback(self._receive)  # a collected callback crashes the process
+
+    def _receive(self, level: int, text: bytes | None, _: object) -> None:
+        lines: list[str] | None = getattr(self._captured, "lines", None)
+        wanted = lines is not None and level in (_WARN, _ERROR)
+        if text is None or not (wanted or log.isEnabledFor(_LEVELS.get(level, logging.DEBUG))):
+            return
+        line = text.decode("utf-8", "replace").rstrip()
+        if lines is not None and wanted:
+            lines.append(line)
+        if line.strip("."):  # loading prints its progress as dots
+            log.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
+
+    @contextmanager
+    def capture(self) -> Iterator[list[str]]:
+        outer: list[str] | None = getattr(self._captured, "lines", None)
+        lines: list[str] = []
+        self._captured.lines = lines
+        try:
+            yield lines
+        finally:
+            self._captured.lines = outer
+
+
+_listener = _Listener()
+
+
+@cache
+def start() -> None:
+    """Initialise llama.cpp in this process; more calls do nothing. Every way into this package begins here."""
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would otherwise start gdb, and hang where it may not
+    ll.llama_log_set(_listener.callback, None)
+    ll.llama_backend_init()
+
+
+@contextmanager
+def captured_log() -> Iterator[list[str]]:
+    """The warnings and errors that llama.cpp writes on this thread inside the block, as lines."""
+    with _listener.capture() as lines:
+        yield lines
+
+
+def version() -> str:
+    """llama.cpp's version and build features; saved states are not shared between versions."""
+    return f"{ll.llama_version().decode()} {system_info()}"
+
+
+def system_info() -> str:
+    """What the CPU backend was compiled for, e.g. "CPU : AVX2 = 1 | REPACK = 1"."""
+    start()
+    text: bytes = ll.llama_print_system_info()
+    return text.decode("utf-8", "replace").strip(" |")
+
+
+def supports_gpu() -> bool:
+    """Whether this build of llama.cpp found a device that layers can be offloaded to."""
+    start()
+    return bool(ll.llama_supports_gpu_offload())

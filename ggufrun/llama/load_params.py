@@ -1,0 +1,99 @@
+"""ModelSettings as llama_model_params, with everything that the native struct points to kept alive."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llama_cpp import llama_cpp as ll
+
+from ggufrun.errors import OptionError
+from ggufrun.llama import devices, library
+from ggufrun.settings import ModelSettings
+
+_ALL_LAYERS = -1
+_LOAD_MODES = {  # (mmap, mlock)
+    (False, False): ll.LLAMA_LOAD_MODE_NONE,
+    (True, False): ll.LLAMA_LOAD_MODE_MMAP,
+    (False, True): ll.LLAMA_LOAD_MODE_MLOCK,
+    (True, True): ll.LLAMA_LOAD_MODE_MMAP_MLOCK,
+}
+
+
+class _Override(ctypes.Structure):
+    """llama_model_tensor_buft_override, which the binding leaves out."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("buffer_type", ctypes.c_void_p))
+
+
+class LoadParams:
+    """`native` is what llama_model_load_from_file takes; it is valid as long as this object."""
+
+    def __init__(self) -> None:
+        self.native = ll.llama_model_default_params()
+        self._kept: list[Any] = []
+        self._interrupt: BaseException | None = None
+
+    @classmethod
+    def for_vocabulary(cls) -> "LoadParams":
+        params = cls()
+        params.native.vocab_only = True
+        params.native.n_gpu_layers = 0
+        return params
+
+    @classmethod
+    def for_weights(cls, settings: ModelSettings, progress: Callable[[float], None] | None) -> "LoadParams":
+        """Raises OptionError for a device or buffer type that does not exist."""
+        params = cls()
+        auto = _ALL_LAYERS if library.supports_gpu() else 0
+        params.native.n_gpu_layers = auto if settings.gpu_layers == "auto" else settings.gpu_layers
+        # GCC before 11.5, 12.4 and 13.3 compiles the set-up of AMX's tiles wrongly (its bug 114098), and the first
+        # matrix product ends the process. Without the extra buffers no weights are laid out for AMX (nor repacked).
+        params.native.use_extra_bufts = "AMX_INT8 = 1" not in library.system_info()
+        params.native.load_mode = _LOAD_MODES[settings.mmap, settings.mlock]
+        if settings.devices:
+            params._set_devices(settings.devices)
+        if settings.tensor_split:
+            params._set_tensor_split(settings.tensor_split)
+        if settings.override_tensors:
+            params._set_overrides(settings.override_tensors)
+        if progress is not None:
+            params._set_progress(progress)
+        return params
+
+    def raise_interrupted(self) -> None:
+        """Raise what the progress callback raised: it cannot pass through native code."""
+        if self._interrupt is not None:
+            raise self._interrupt
+
+    def _set_devices(self, names: Sequence[str]) -> None:
+        handles = devices.device_handles(names)
+        self.native.devices = self._keep_array((ctypes.c_void_p * (len(handles) + 1))(*handles, None))
+
+    def _set_tensor_split(self, shares: Sequence[float]) -> None:
+        most = ll.LLAMA_MAX_DEVICES
+        if len(shares) > most:
+            raise OptionError(f"--tensor-split has {len(shares)} shares.", f"Give at most {most}, one a device.")
+        array = (ctypes.c_float * most)(*shares)
+        self._kept.append(array)
+        self.native.tensor_split = array
+
+    def _set_overrides(self, texts: Sequence[str]) -> None:
+        rows = [devices.parse_override(text) for text in texts]
+        array = (_Override * (len(rows) + 1))(*(_Override(pattern.encode(), handle) for pattern, handle in rows))
+        self.native.tensor_buft_overrides = self._keep_array(array)
+
+    def _keep_array(self, array: Any) -> int:
+        self._kept.append(array)
+        return ctypes.addressof(array)
+
+    def _set_progress(self, progress: Callable[[float], None]) -> None:
+        def report(done: float, _: object) -> bool:
+            try:
+                progress(done)
+            except BaseException as error:  # carried around the native call, Ctrl-C too
+                self._interrupt = error
+            return self._interrupt is None
+
+        callback = ll.llama_progress_callback(report)
+        self._kept.append(callback)
+        self.native.progress_callback = callback

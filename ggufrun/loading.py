@@ -1,0 +1,111 @@
+"""Opens a model: finds the file, settles its settings, starts its engine process and puts a chat model over it.
+
+This is where weights, llama, engine and chat meet; callers see a `ChatModel` only.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from ggufrun.chat.compile import Compiler, SamplingDefaults
+from ggufrun.chat.constraints import GrammarFactory
+from ggufrun.chat.local import LocalChatModel
+from ggufrun.chat.prompt import prompt_encoder
+from ggufrun.chat.types import ChatModel, ModelInfo
+from ggufrun.engine.messages import WorkerSettings
+from ggufrun.engine.service import Service
+from ggufrun.errors import OptionError
+from ggufrun.llama.open import FACTORY
+from ggufrun.llama.vocabulary import LlamaVocabulary
+from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides, ModelSettings
+from ggufrun.userconfig import ModelDefaults, load_user_settings
+from ggufrun.weights.cards import Card
+from ggufrun.weights.resolve import ResolvedModel, resolve
+
+
+@asynccontextmanager
+async def open_model(
+    spec: str,
+    overrides: ModelOverrides,
+    engine: EngineSettings | EngineOverrides,
+    *,
+    chat_template: Path | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> AsyncIterator[ChatModel]:
+    """A loaded model, closed on the way out.
+
+    `spec` is `demo`, a path to a .gguf (the first file of a split set too) or the name of a card. Settings come from
+    `overrides`, then ggufrun.toml, then the defaults, then the card. `on_progress` is called with 0 to 1 while the
+    weights load, from any thread. `engine` as overrides is merged in the same order, as `EngineSettings` it is final;
+    where nobody names a disk cache it is in the platform's cache folder (`disk_cache=None`: there is none).
+    Raises `ModelNotFound`, `ModelFileError`, `OutOfMemory`, `OptionError` and `EngineError`.
+    """
+    found = resolve(spec)
+    defaults = load_user_settings().for_model(found.name, found.card.aliases if found.card else ())
+    settings = ModelSettings(found.path, **{**defaults.model, **overrides})
+    template = _read_template(chat_template or defaults.chat_template)
+    # The worker loads while we read the vocabulary.
+    service = Service(WorkerSettings(FACTORY, settings, _engine(engine, defaults)))
+    try:
+        reading = asyncio.create_task(asyncio.to_thread(_Reader.open, found, template))
+        await service.ready(on_progress)
+        reader = await reading
+        yield reader.model(service, defaults)
+    finally:
+        await service.aclose()
+
+
+class _Reader:
+    """The parent's half of a model: its vocabulary, prompts and grammars, without the weights."""
+
+    def __init__(self, found: ResolvedModel, vocabulary: LlamaVocabulary, template: str | None) -> None:
+        self._found, self._vocabulary = found, vocabulary
+        version = found.card.tokenizer if found.card else None
+        self._encoder = prompt_encoder(vocabulary, template=template, version=version)
+        self._grammars = GrammarFactory(vocabulary)
+
+    @classmethod
+    def open(cls, found: ResolvedModel, template: str | None) -> "_Reader":
+        return cls(found, LlamaVocabulary.from_path(found.path), template)
+
+    def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
+        loaded = service.info
+        sampling = _sampling(self._found.card, defaults)
+        compiler = Compiler(self._vocabulary, self._encoder, self._grammars, loaded.context, sampling)
+        info = ModelInfo(
+            name=self._found.name,
+            context=loaded.context,
+            context_train=loaded.context_train,
+            vocabulary=loaded.vocabulary,
+            parameters=loaded.parameters,
+            description=loaded.description,
+        )
+        return LocalChatModel(info, self._vocabulary, compiler, service)
+
+
+def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults) -> EngineSettings:
+    """What was given over what the user wrote over ours."""
+    if isinstance(given, EngineSettings):
+        return given
+    ours = {"disk_cache": user_cache_path("ggufrun", appauthor=False) / "prefixes"}
+    return EngineSettings(**{**ours, **defaults.engine, **given})
+
+
+def _sampling(card: Card | None, defaults: ModelDefaults) -> SamplingDefaults:
+    """The user's numbers over the card's over ours."""
+    names = [field.name for field in fields(SamplingDefaults)]
+    carded = {name: value for name in names if card and (value := getattr(card.sampling, name)) is not None}
+    return SamplingDefaults(**{**carded, **{name: defaults.chat[name] for name in names if name in defaults.chat}})
+
+
+def _read_template(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"The chat template {path} cannot be read: {error}.", "Give a Jinja file.") from error

@@ -1,0 +1,46 @@
+"""The state of one terminal chat: the conversation and how the next answer is asked for. No terminal here."""
+
+import secrets
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ggufrun.chat.types import ChatOptions, ChatRequest, Constraint, Message
+from ggufrun.errors import OptionError
+from ggufrun.terminal.answer import Answer
+
+
+@dataclass(slots=True)
+class Session:
+    """`messages` holds whole turns only: a user's message, then the answer to it."""
+
+    model: str
+    options: ChatOptions = field(default_factory=ChatOptions)
+    system: str = ""
+    constraint: Constraint | None = None
+    messages: list[Message] = field(default_factory=list)
+    file: Path | None = None  # where the conversation was saved to or loaded from
+
+    def ask(self, text: str) -> ChatRequest:
+        """The request for a new turn. The conversation stays as it is until `keep`."""
+        return self._request((*self.messages, Message(role="user", content=text)), self.options)
+
+    def ask_again(self) -> ChatRequest:
+        """The request for another answer to the last turn, with a new seed. Raises `OptionError` if there is none."""
+        if not self.messages:
+            raise OptionError("There is no answer to retry yet.", "Write a message first.")
+        return self._request(tuple(self.messages[:-1]), replace(self.options, seed=secrets.randbelow(1 << 31)))
+
+    def keep(self, request: ChatRequest, answer: Answer) -> None:
+        """Make the request and what came of its answer the conversation."""
+        reply = Message(role="assistant", content=answer.text, reasoning_content=answer.thinking or None)
+        turns = [message for message in request.messages if message.role != "system"]
+        self.messages = [*turns, reply]
+
+    def last_text(self) -> str:
+        """The last user message, as it was typed."""
+        content = self.messages[-2].content if len(self.messages) > 1 else ""
+        return content if isinstance(content, str) else ""
+
+    def _request(self, turns: tuple[Message, ...], options: ChatOptions) -> ChatRequest:
+        head = (Message(role="system", content=self.system),) if self.system else ()
+        return ChatRequest(messages=(*head, *turns), options=options, constraint=self.constraint)

@@ -1,0 +1,28 @@
+"""One sentence for the user out of pydantic's report on a TOML table: the key, what is wrong, and the nearest key."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
+    """The known names that a mistyped one may have meant, best first, upper and lower case alike."""
+    spelled = {candidate.lower(): candidate for candidate in known}
+    return tuple(spelled[match] for match in get_close_matches(name.lower(), spelled, count, cutoff=0.5))
+
+
+def first_problem(error: ValidationError, known: Iterable[str]) -> str:
+    """One sentence about the first thing that is wrong; `known` are the keys that the table may have."""
+    problem = error.errors(include_url=False)[0]
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        meant = nearest(path[-1], known, 1)
+        return f"unknown key {key!r}" + (f", did you mean {meant[0]!r}?" if meant else ".")
+    if problem["type"] == "missing":
+        return f"the key {key!r} is missing."
+    value = repr(problem["input"])
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    rule = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    return f"{key!r} {rule.replace('valid tuple', 'list')}, and it is {shown}."

@@ -1,0 +1,83 @@
+"""Starts `ggufrun serve` as a user would, on a free port of the loopback, and talks to it over real sockets."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+START_S = 60.0
+
+
+@dataclass
+class Served:
+    process: subprocess.Popen[str]
+    client: httpx.Client
+    log: list[str] = field(default_factory=list)
+
+    def chat(self, text: str, **body: Any) -> httpx.Response:
+        messages = [{"role": "user", "content": text}]
+        return self.client.post("/v1/chat/completions", json={"messages": messages, "temperature": 0, **body})
+
+    def stream(self, messages: list[dict[str, str]], **body: Any) -> Iterator[dict[str, Any]]:
+        """The chunks of a streamed answer; the last thing on the wire must be [DONE]."""
+        sent = {"messages": messages, "temperature": 0, "stream": True, **body}
+        with self.client.stream("POST", "/v1/chat/completions", json=sent) as response:
+            assert response.status_code == 200, response.read()
+            lines = [line for line in response.iter_lines() if line]
+        assert lines[-1] == "data: [DONE]"
+        for line in lines[:-1]:
+            if not line.startswith(":"):
+                yield json.loads(line.removeprefix("data: "))
+
+    def worker(self) -> psutil.Process:
+        """The engine's process."""
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if "ggufrun.engine.worker" in " ".join(child.cmdline()))
+
+
+def text_of(chunks: list[dict[str, Any]]) -> str:
+    return "".join(c["delta"].get("content", "") for chunk in chunks for c in chunk["choices"])
+
+
+@contextmanager
+def served(model: str | Path, home: Path, *options: str) -> Iterator[Served]:
+    """A server with its data in `home`, ended with SIGTERM."""
+    command = [sys.executable, "-m", "ggufrun", "serve", str(model), "--port", "0", *options]
+    environment = os.environ | {"GGUFRUN_HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    log: list[str] = []
+    ready = threading.Event()
+    address = ""
+
+    def read() -> None:
+        nonlocal address
+        for line in process.stderr or ():
+            log.append(line)
+            if found := re.search(r"http://\S+?(?=/v1)", line):
+                address = found[0]
+                ready.set()
+        ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        assert ready.wait(START_S) and address, "".join(log)
+        with httpx.Client(base_url=address, timeout=120) as client:
+            yield Served(process, client, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise

