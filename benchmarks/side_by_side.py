@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
 from benchmarks import probes
 from benchmarks.client import Client, ServerError
 from benchmarks.load import WORKLOADS, measure
@@ -24,6 +26,7 @@ LEAST_NGRAM_RATIO = 1.0
 LONGEST_GAP_MS = 300.0
 LEAST_SOONER = 10.0
 MEASURES = (*WORKLOADS, "gap", "restart", "memory", "engine")
+BUSY = 0.7  # load average
 LIMIT_S = 400.0  # of one workload; a server that takes longer has failed it
 
 
@@ -178,6 +181,8 @@ def main(arguments: Sequence[str]) -> None:
     facts = {"rounds": options.rounds, "threads": options.threads, "context": options.context}
     report = Report(facts | {"model": options.model.name}, peer_version(options.peer_bin))
     comparison = Comparison(options, report)
+    if (busy := psutil.getloadavg()[0]) > BUSY:
+        print(f"Something else is running here (load {busy:.1f}): the figures will not mean much.", file=sys.stderr)
     for name in options.only:
         comparison.run(name)
     print("\n" + report.markdown())

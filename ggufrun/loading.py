@@ -4,6 +4,7 @@ This is where weights, llama, engine and chat meet; callers see a `ChatModel` on
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -22,7 +23,7 @@ from ggufrun.errors import OptionError
 from ggufrun.llama.open import FACTORY
 from ggufrun.llama.vocabulary import LlamaVocabulary
 from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides, ModelSettings
-from ggufrun.userconfig import ModelDefaults, load_user_settings
+from ggufrun.userconfig import FILE_NAME, ModelDefaults, data_folder, load_user_settings
 from ggufrun.weights.cards import Card
 from ggufrun.weights.resolve import ResolvedModel, resolve
 
@@ -44,8 +45,9 @@ async def open_model(
     where nobody names a disk cache it is in the platform's cache folder (`disk_cache=None`: there is none).
     Raises `ModelNotFound`, `ModelFileError`, `OutOfMemory`, `OptionError` and `EngineError`.
     """
-    found = resolve(spec)
-    defaults = load_user_settings().for_model(found.name, found.card.aliases if found.card else ())
+    home = data_folder(os.environ)
+    found = resolve(spec, home)
+    defaults = load_user_settings(home / FILE_NAME).for_model(found.name, found.card.aliases if found.card else ())
     settings = ModelSettings(found.path, **{**defaults.model, **overrides})
     template = _read_template(chat_template or defaults.chat_template)
     # The worker loads while we read the vocabulary.

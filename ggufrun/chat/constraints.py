@@ -112,7 +112,8 @@ class GrammarFactory:
     def _compile(self, source: str, closable: bool) -> Grammar:
         grammar = Grammar(source, closable)
         try:
-            shortest = self._compiler.start(grammar).closing(_ANY_LENGTH) if closable else None
+            constraint = self._compiler.start(grammar)
+            shortest = constraint.closing(_ANY_LENGTH) if closable else None
         except GrammarError as error:
             raise SchemaError(error.message) from error
         return replace(grammar, shortest=len(shortest or ()))

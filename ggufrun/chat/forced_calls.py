@@ -24,10 +24,10 @@ def call_rules(tools: Mapping[str, str], style: OutputStyle, parallel: bool) -> 
         calls = [f"{_text(name)} {special[ARGS]} arguments_{i}" for i, name in enumerate(tools)]
         head = [f"calls: call{{1,{most}}}", f"call: {special[_TOOL_CALLS]} named", f"named: {_any(calls)}"]
     elif style.tool_calls == "mistral" and _TOOL_CALLS in special:
-        more = f'(", " call){{0,{most - 1}}}'
+        more = _more('", " call', most)
         head = [rf'calls: {special[_TOOL_CALLS]} / ?\[/ call {more} "]"', f"call: {_any(_objects(tools))}"]
     elif style.tool_calls == "hermes":
-        more = f"({_text(_BREAK)} call){{0,{most - 1}}}"
+        more = _more(f"{_text(_BREAK)} call", most)
         calls = [f"{_text(f'{OPEN}{_BREAK}')} object {_text(f'{_BREAK}{CLOSE}')}"]
         head = [f"calls: call {more}", f"call: {_any(calls)}", f"object: {_any(_objects(tools))}"]
     else:
@@ -39,6 +39,10 @@ def _objects(names: Iterable[str]) -> list[str]:
     """A call of each tool as JSON, the name first, as the parsers want it."""
     heads = [f'{{"name": {json.dumps(name)}, "arguments": ' for name in names]
     return [f'{_text(head)} arguments_{i} "}}"' for i, head in enumerate(heads)]
+
+
+def _more(again: str, most: int) -> str:
+    return f"({again}){{0,{most - 1}}}" if most > 1 else ""
 
 
 def _any(alternatives: Iterable[str]) -> str:

@@ -55,11 +55,9 @@ class _Search:
                 allowed = self._allowed(matcher)
                 if allowed.end:
                     break
-                step = allowed.closing()
-                branches = step if len(step) > 1 else [] if step else allowed.worth_trying()
-                if depth > 0 and branches:
+                if depth > 0 and len(branches := allowed.branches()) > 1:
                     return self._branch(matcher, path, branches, depth)
-                step = step[:1] or self._bridge(matcher, allowed)
+                step = allowed.closing()[:1] or self._bridge(matcher, allowed)
             if not step:
                 return
             matcher.consume_tokens(step)

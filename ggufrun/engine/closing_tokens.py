@@ -100,6 +100,13 @@ class Allowed:
             return self.first("quote") + self.first("quote_comma")
         return self.first("bracket") or (self.first("empty") or self.first("edge")) + self.first("comma")
 
+    def branches(self) -> list[int]:
+        """All tokens that may lead to the nearest end."""
+        steps = self.closing() or self.worth_trying()
+        if self.in_string or self.first("bracket") or self.first("special"):
+            return steps
+        return list(dict.fromkeys(steps + self.first("value", 2 * _SOME)))
+
     def likely(self) -> list[int]:
         """Where nothing closes: what most often gets to where something does."""
         return ([] if self.in_string else self.first("value")) or self.first("filler") or self.some()

@@ -19,10 +19,10 @@ from ggufrun.install.progress import InstallError, follow, say
 
 @dataclass(frozen=True)
 class Stamp:
-    """What an environment was made from. A wheel's build name, llama-cpp-python's version, pyproject.toml's sha256."""
+    """What an environment was made from. A wheel's build name, llama_build's recipe, pyproject.toml's sha256."""
 
     build: str
-    version: str
+    recipe: str
     cmake_args: str
     project: str
     extras: tuple[str, ...]
@@ -51,7 +51,7 @@ class Environment:
         """Bring the environment up to date, with these extras at least: a few milliseconds where it is."""
         old, cmake_args = self.stamp(), os.environ.get("CMAKE_ARGS", "")
         project = hashlib.sha256((self.root / "pyproject.toml").read_bytes()).hexdigest()
-        same_llama = old and old.version == llama_build.VERSION and cmake_args in ("", old.cmake_args)
+        same_llama = old and old.recipe == llama_build.recipe() and cmake_args in ("", old.cmake_args)
         if old and same_llama and old.project == project and extras <= set(old.extras):
             return
         self._make()
@@ -61,7 +61,7 @@ class Environment:
         command = [str(self.python), "-m", "pip", "install", "-e", f"{self.root}[{','.join(wanted)}]"]
         follow("installing ggufrun and what it needs", command, cache_folder() / "packages.log")
         used = old.cmake_args if old and same_llama else cmake_args
-        stamp = Stamp(build, llama_build.VERSION, used, project, wanted)
+        stamp = Stamp(build, llama_build.recipe(), used, project, wanted)
         self.stamp_file.write_text(json.dumps(asdict(stamp)))
 
     def _make(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -19,9 +20,19 @@ VERSION = "0.3.36"  # what is compiled, and the oldest wheel that is taken
 WANTED = f"llama-cpp-python>={VERSION},<0.4"
 INDEX = "https://abetlen.github.io/llama-cpp-python/whl"
 
-# llama.cpp's helper library for its own programs is a third of the compile time, and Python never loads it.
-# llama-cpp-python forces the option on in CMake's cache; a normal variable of the same name goes before that.
-CMAKE_INCLUDE = "set(LLAMA_BUILD_COMMON OFF)\n"
+RECIPE = (Path(__file__).with_name("llama.cmake"), Path(__file__).with_name("amx_tiles.h"))
+
+
+def recipe() -> str:
+    """What a compiled llama.cpp is made from, the machine and CMAKE_ARGS apart."""
+    return VERSION + hashlib.sha256(b"".join(file.read_bytes() for file in RECIPE)).hexdigest()[:12]
+
+
+def cmake_environment(variable: str) -> dict[str, str]:
+    """The environment for compiling llama.cpp as llama.cmake says; `variable` is how the project includes that."""
+    flag = shlex.quote(f"-D{variable}={RECIPE[0].as_posix()}")
+    flags = (os.environ.get("CMAKE_ARGS", ""), "-DLLAMA_ALL_WARNINGS=OFF", flag)
+    return os.environ | {"CMAKE_ARGS": " ".join(filter(None, flags))}
 
 
 def listed(page: str, system: str = sys.platform, machine: str = "") -> bool:
@@ -70,22 +81,19 @@ def compiled_wheel(python: Path) -> Path:
     """The wheel compiled on this machine, now if it is the first time. On a Mac, Metal is part of it."""
     cmake = os.environ.get("CMAKE_ARGS", "")
     wheels = cache_folder() / "wheels"
-    folder = wheels / f"llama-cpp-python-{VERSION}-{fingerprint(cmake)}"
+    folder = wheels / f"llama-cpp-python-{VERSION}-{fingerprint(cmake, recipe())}"
     if kept := sorted(folder.glob("*.whl")):
         say("llama.cpp was compiled for this machine before: using that")
         return kept[-1]
     if hint := missing_compiler():
         raise InstallError(f"llama.cpp has to be compiled and there is no C++ compiler. First: {hint}")
     wheels.mkdir(parents=True, exist_ok=True)
-    include = wheels / "without-common.cmake"
-    include.write_text(CMAKE_INCLUDE)
-    flag = shlex.quote(f"-DCMAKE_PROJECT_llama_cpp_INCLUDE={include.as_posix()}")
-    env = os.environ | {"CMAKE_ARGS": f"{cmake} -DLLAMA_ALL_WARNINGS=OFF {flag}".strip()}
     say("compiling takes about five minutes on two cores, once: the result is kept for later environments")
     with tempfile.TemporaryDirectory(dir=wheels) as work:
         # Not from or into pip's own cache, which does not know the flags and the processor that a wheel was built for.
         options = ("--no-deps", "--no-cache-dir", "-v", "-w", work)
         command = [str(python), "-m", "pip", "wheel", *options, f"llama-cpp-python=={VERSION}"]
+        env = cmake_environment("CMAKE_PROJECT_llama_cpp_INCLUDE")
         follow("compiling llama.cpp", command, wheels / "compile.log", env)
         built = next(Path(work).glob("*.whl"))
         folder.mkdir(exist_ok=True)

@@ -13,6 +13,8 @@ pytest.importorskip("pty", reason="pseudo-terminals are POSIX")
 from tests.terminal.terminal import Terminal
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
+# One thread: two of them wait for each other in spin loops when the machine is busy.
+SMALL = ("--context", "1024", "--threads", "1")
 STATUS = r"\d+ tokens? · [\d.]+ tok/s · TTFT [\d.]+ s · context \d+/1024 · \d+ cached"
 
 
@@ -31,7 +33,7 @@ def once(home: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[s
 
 def test_a_talk_with_the_demo_model(demo_path: Path, home: dict[str, str], tmp_path: Path) -> None:
     saved = tmp_path / "talk.json"
-    arguments = ["ggufrun.cli", "run", str(demo_path), "--context", "1024", "--max-tokens", "24", "--temperature", "0"]
+    arguments = ["ggufrun.cli", "run", str(demo_path), *SMALL, "--max-tokens", "24", "--temperature", "0"]
     with Terminal(arguments, home) as chat:
         assert "loading" in chat.see(r"/help.*\r\n>>>", within=60)
         chat.type("Say hello.\r")
@@ -56,17 +58,17 @@ def test_a_talk_with_the_demo_model(demo_path: Path, home: dict[str, str], tmp_p
 
 
 def test_ctrl_c_stops_the_answer_and_the_engine_goes_on(demo_path: Path, home: dict[str, str]) -> None:
-    with Terminal(["ggufrun.cli", "run", str(demo_path), "--context", "1024"], home) as chat:
+    with Terminal(["ggufrun.cli", "run", str(demo_path), *SMALL, "--temperature", "0"], home) as chat:
         chat.see(r"/help.*\r\n>>>", within=60)
         chat.type("Write a very long story about a dragon who learns to cook.\r")
-        chat.see(r"\w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+ \w+", within=60)
+        chat.see(r"cook\.\r+\n.{40}", within=60)
         chat.type("\x03")
         chat.see("stopped after", within=10)
         chat.see(">>>")
         chat.type("/set max_tokens 8\r")
         chat.see("max_tokens = 8")
         chat.type("Thanks.\r")
-        chat.see(STATUS, within=60)  # the worker shares the terminal's process group and survived
+        chat.see(STATUS + r"[^>]*>>>", within=60)  # the worker shares the terminal's process group and survived
         chat.type("\x04")
         assert chat.exit_code(within=30) == 0
     assert "Traceback" not in chat.raw
@@ -81,11 +83,12 @@ def test_a_prompt_longer_than_the_context(demo_path: Path, home: dict[str, str])
 def test_one_answer_as_text_and_as_json(demo_path: Path, home: dict[str, str], tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
     schema.write_text('{"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}')
-    arguments = (str(demo_path), "Give a number.", "--context", "1024", "--temperature", "0", "--max-tokens", "32")
+    arguments = (str(demo_path), "Give a number.", *SMALL, "--temperature", "0", "--max-tokens", "32")
     done = once(home, *arguments, "--json-schema", str(schema))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["n"] in (1, 2)
     done = once(home, *arguments, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads(done.stdout)
     assert answer["text"] and answer["finish_reason"] in ("stop", "length")
     assert answer["usage"]["completion_tokens"] <= 32 and answer["timings"]["model_steps"] > 0
