@@ -56,7 +56,11 @@ async def open_model(
         reading = asyncio.create_task(asyncio.to_thread(_Reader.open, found, template))
         await service.ready(on_progress)
         reader = await reading
-        yield reader.model(service, defaults)
+        warming = asyncio.create_task(asyncio.to_thread(reader.warm))  # nobody waits for it; the first JSON answer gains
+        try:
+            yield reader.model(service, defaults)
+        finally:
+            await warming
     finally:
         await service.aclose()
 
@@ -73,6 +77,9 @@ class _Reader:
     @classmethod
     def open(cls, found: ResolvedModel, template: str | None) -> "_Reader":
         return cls(found, LlamaVocabulary.from_path(found.path), template)
+
+    def warm(self) -> None:
+        self._grammars.warm()
 
     def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
         loaded = service.info

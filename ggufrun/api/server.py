@@ -1,7 +1,11 @@
 """Runs the HTTP application with uvicorn until SIGINT or SIGTERM."""
 
+import signal
 import socket
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 
@@ -24,7 +28,23 @@ async def serve(model: ChatModel, *, host: str, port: int, ui: bool) -> None:
     config = uvicorn.Config(
         create_app(model), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off"
     )
-    await uvicorn.Server(config).serve(sockets=[listener])
+    await _Server(config).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own way raises the signal again when it has shut down, which would end us before the model is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        before = {sig: signal.signal(sig, self._stop) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+    def _stop(self, sig: int, frame: FrameType | None) -> None:
+        self.handle_exit(sig, frame)
 
 
 def _listen(host: str, port: int) -> socket.socket:

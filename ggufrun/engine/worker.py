@@ -35,12 +35,14 @@ from ggufrun.engine.opened import Factory, OpenedModel
 from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.types import Failed, GenerationRequest
+from ggufrun.engine.types import EngineEvent, Tokens
 from ggufrun.errors import EngineError, GgufrunError
 
 EXIT_LOAD, EXIT_FATAL = 3, 4
 QUIET_S = 0.25  # idle work waits this long, so that it never delays the next turn of a chat
 STOP_S = 2.0  # what saving prefixes may take at the end; the service kills after 3
 PROGRESS_STEP = 0.01
+FLUSH_S = 0.02  # tokens wait this long for company: fifty updates a second look smooth, and each costs the parent time
 
 Inbox = SimpleQueue[ToWorker]
 log = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ class Worker:
         engine = settings.engine
         self._grammars = GrammarCompiler(opened.vocabulary, jump_forward=engine.jump_forward, wrap_up=engine.wrap_up)
         self._engine = Engine(opened.backend, engine, self._grammars, self._store)
+        self._held: list[EngineEvent] = []  # tokens that wait for company
+        self._written = 0.0
         self._stopping = False
         self._idle_work = self._cold = True
 
@@ -74,8 +78,16 @@ class Worker:
             log.exception("the engine's step failed")
             events = self._engine.fail_all(f"The engine failed: {type(error).__name__}: {error}")
         self._idle_work = True
-        if events:
-            self._out.write(events)
+        self._send(events)
+
+    def _send(self, events: list[EngineEvent]) -> None:
+        """Write events; tokens that come fast are gathered, everything else goes out at once and takes them along."""
+        self._held += events
+        now = time.monotonic()
+        urgent = not self._engine.busy or any(type(event) is not Tokens for event in events)
+        if self._held and (urgent or now - self._written >= FLUSH_S):
+            self._out.write(merge_tokens(self._held))
+            self._held, self._written = [], now
 
     def _drain(self) -> None:
         while not self._stopping:
@@ -134,6 +146,23 @@ class Worker:
         if self._store is not None:
             self._store.close(max(0.0, end - time.monotonic()))
         self._engine.close()
+
+
+def merge_tokens(events: list[EngineEvent]) -> list[EngineEvent]:
+    """The same events with each request's tokens in one; only tokens ever stand between two tokens of a request."""
+    merged: list[EngineEvent] = []
+    place: dict[int, int] = {}
+    for event in events:
+        if isinstance(event, Tokens) and event.id in place:
+            before = merged[place[event.id]]
+            if isinstance(before, Tokens):
+                both = Tokens(event.id, before.tokens + event.tokens, before.logprobs + event.logprobs)
+                merged[place[event.id]] = both
+                continue
+        if isinstance(event, Tokens):
+            place[event.id] = len(merged)
+        merged.append(event)
+    return merged
 
 
 def _open_store(opened: OpenedModel, settings: WorkerSettings) -> PrefixStore | None:
