@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from itertools import pairwise
@@ -11,6 +12,7 @@ from pathlib import Path
 from benchmarks.client import Answer, Client, user
 from benchmarks.load import STORY, TOPICS, measure, rules
 from benchmarks.servers import Contender, running
+from ggufrun.engine.process import worker_environment
 
 Values = dict[str, float]
 
@@ -83,26 +85,24 @@ def memory(contender: Contender) -> Values:
         return {"peak_rss_mb": round(server.peak_rss / 1e6, 1), "peak_pss_mb": round(server.peak_pss / 1e6, 1)}
 
 
-def engine(contender: Contender) -> Values:
-    """One stream's tokens a second, prompt and generation apart: the server's own timings where it reports them."""
-
-    async def run(base: str, model: str) -> tuple[Answer, Answer]:
-        async with Client(base, model) as client:
-            await client.ask(user("hi"), 4)
-            return await client.ask(user(rules(16, "Note")), 2), await client.ask(user(STORY), 128)
-
-    with running(contender) as server:
-        prompt, story = asyncio.run(run(server.base, server.model))
-    seconds = story.arrivals[-1] - story.arrivals[0]
-    return {
-        "tg": round(story.timings.get("predicted_per_second") or (story.completion_tokens - 1) / seconds, 1),
-        "pp": round(prompt.timings.get("prompt_per_second") or prompt.prompt_tokens / prompt.ttft, 1),
-        "prompt": prompt.prompt_tokens,
-    }
+def engine_alone(model: Path, threads: int, flash: str, depth: int) -> Values:
+    """Our engine without HTTP, with the environment that the service gives its worker."""
+    command = [sys.executable, "-m", "benchmarks.engine_alone", str(model), str(threads), flash, str(depth)]
+    return _figures(command, worker_environment())
 
 
-def llama_bench(binary: Path, model: Path, threads: int) -> Values:
-    """llama-bench's pp512 and tg128, tokens a second."""
-    command = [str(binary), "-m", str(model), "-t", str(threads), "-p", "512", "-n", "128", "-r", "1", "-o", "json"]
-    rows = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+def llama_bench(binary: Path, model: Path, threads: int, flash: str, depth: int) -> Values:
+    """llama-bench's pp512 and tg128 at a depth, tokens a second."""
+    sizes = ["-t", str(threads), "-p", "512", "-n", "128", "-d", str(depth)]
+    command = [str(binary), "-m", str(model), *sizes, "-fa", str(int(flash == "on")), "-r", "1", "-o", "json"]
+    rows = json.loads(_output(command, None))
     return {("tg" if row["n_gen"] else "pp"): round(row["avg_ts"], 1) for row in rows}
+
+
+def _figures(command: list[str], environment: dict[str, str]) -> Values:
+    figures: Values = json.loads(_output(command, environment))
+    return figures
+
+
+def _output(command: list[str], environment: dict[str, str] | None) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=environment).stdout

@@ -23,6 +23,7 @@ from benchmarks.servers import Contender, running
 
 LEAST_RATIO = {"single": 0.97, "par8": 1.0, "turns": 1.0, "shared": 5.0, "json": 1.4, "json1": 1.5, "edit": 1.5}
 LEAST_NGRAM_RATIO = 1.0
+LEAST_ENGINE_RATIO = 0.95
 LONGEST_GAP_MS = 300.0
 LEAST_SOONER = 10.0
 MEASURES = (*WORKLOADS, "gap", "restart", "memory", "engine")
@@ -140,19 +141,20 @@ class Comparison:
         self.add(Row("peak memory", "MB", theirs, ours, is_cost=True, target=f"≤ {most:.0f} MB", met=met))
 
     def engine(self) -> None:
-        """llama-bench has no server around it: it stands in for theirs."""
+        """llama-bench has no server around it, so our engine is measured without one too, with the same settings."""
         bench = self.options.peer_bin.with_name("llama-bench")
-        alone = Contender("llama-bench", ())
-
-        def probe(contender: Contender) -> dict[str, float]:
-            if contender is alone:
-                return probes.llama_bench(bench, self.options.model, self.options.threads)
-            return probes.engine(contender)
-
-        theirs, ours = self.alternate("engine", probe, [alone, self.ours])
-        for key, label, least in (("tg", "generation, beside llama-bench tg128", 0.95), ("pp", "prompt, pp512", None)):
-            values = [[row[key] for row in rounds] for rounds in (theirs, ours)]
-            self.add(Row(label, "tok/s", values[0], values[1], least_ratio=least))
+        fixed = self.options.model, self.options.threads
+        for flash in ("off", "on"):
+            for depth in (0, 512):
+                probe = {
+                    "llama-bench": lambda: probes.llama_bench(bench, *fixed, flash, depth),  # noqa: B023  (called here)
+                    "ggufrun": lambda: probes.engine_alone(*fixed, flash, depth),  # noqa: B023
+                }
+                contenders = [Contender(name, ()) for name in probe]
+                name = f"engine, flash attention {flash}, depth {depth}"
+                theirs, ours = self.alternate(name, lambda contender: probe[contender.name](), contenders)  # noqa: B023
+                values = [[row["tg"] for row in rounds] for rounds in (theirs, ours)]
+                self.add(Row(f"{name}: tg128", "tok/s", values[0], values[1], least_ratio=LEAST_ENGINE_RATIO))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

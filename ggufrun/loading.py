@@ -56,7 +56,9 @@ async def open_model(
         reading = asyncio.create_task(asyncio.to_thread(_Reader.open, found, template))
         await service.ready(on_progress)
         reader = await reading
-        warming = asyncio.create_task(asyncio.to_thread(reader.warm))  # nobody waits for it; the first JSON answer gains
+        warming = asyncio.create_task(
+            asyncio.to_thread(reader.warm)
+        )  # nobody waits for it; the first JSON answer gains
         try:
             yield reader.model(service, defaults)
         finally:

@@ -1,4 +1,4 @@
-"""Frozen settings, validated where they are made and handed down as arguments. Nothing here reads the environment at import."""
+"""Frozen settings, validated where they are made and handed down as arguments. Nothing here reads the environment."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,15 +1,15 @@
-"""A backend without a model: the next token is a hash of everything before it, and cells are counted as llama.cpp's are.
+"""A backend without a model: the next token is a hash of everything before it, and cells are counted as in llama.cpp.
 
 It checks what the engine does to it: positions follow each other, sequences are known, copies go into empty ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from ggufrun.engine.backend import DecodeStatus, Limits, MemoryKind, Run
+from ggufrun.engine.backend import DecodeStatus, Limits, MemoryKind, Run, Sampler
 from ggufrun.engine.types import SamplingParams
 
 VOCABULARY = 64
@@ -47,10 +47,10 @@ class FakeBackend:
         sequences: int = 12,
         memory: MemoryKind = MemoryKind.FULL,
         window: int = 24,
-        fault: Callable[[int], DecodeStatus] = lambda step: DecodeStatus.OK,
+        faults: Mapping[int, DecodeStatus] | None = None,
     ) -> None:
         self._limits = Limits(context, 64, sequences, VOCABULARY)
-        self._memory, self._window, self._fault = memory, window, fault
+        self._memory, self._window, self._faults = memory, window, faults or {}
         self.cells: dict[int, list[tuple[int, int]]] = {}  # sequence -> (cell id, token) by position
         self.held_from: dict[int, int] = {}  # SLIDING: first position still held
         self.samplers: list[FakeSampler] = []
@@ -75,9 +75,8 @@ class FakeBackend:
         assert 0 < rows <= self._limits.batch
         assert len({run.seq for run in runs}) == len(runs)
         self.steps += 1
-        status = self._fault(self.steps)
-        if status is not DecodeStatus.OK:
-            return status
+        if self.steps in self._faults:
+            return self._faults[self.steps]
         if self.used + rows > self._limits.context:
             return DecodeStatus.NO_ROOM
         self.batches.append(list(runs))
@@ -109,8 +108,8 @@ class FakeBackend:
         self.samplers.append(FakeSampler())
         return self.samplers[-1]
 
-    def sample(self, row: int, sampler: FakeSampler) -> int:
-        assert not sampler.closed
+    def sample(self, row: int, sampler: Sampler) -> int:
+        assert isinstance(sampler, FakeSampler) and not sampler.closed
         token = int(self.rows[row].argmax())
         sampler.accept(token)
         return token

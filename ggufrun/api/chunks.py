@@ -110,7 +110,7 @@ class StreamShaper:
         self._ends: list[ChoiceFinished] = []
 
     def lines(self, event: ChatEvent) -> Iterator[str]:
-        """SSE lines without their blank line: chunks as `data:`, prompt progress as a comment that keeps the line up."""
+        """SSE lines without their blank line: chunks as `data:`, prompt progress as a keep-alive comment."""
         if isinstance(event, PromptProcessed):
             yield f": {event.done} of {event.total} prompt tokens processed"
         elif isinstance(event, ChoiceFinished):
@@ -153,7 +153,12 @@ class _Choice:
         elif isinstance(event, ThinkingDelta):
             self.thinking.append(event.text)
         else:
-            empty = {"index": event.index, "id": event.id, "type": "function", "function": {"name": "", "arguments": ""}}
+            empty = {
+                "index": event.index,
+                "id": event.id,
+                "type": "function",
+                "function": {"name": "", "arguments": ""},
+            }
             function = self.calls.setdefault(event.index, empty)["function"]
             function["name"] += event.name
             function["arguments"] += event.arguments

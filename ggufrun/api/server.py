@@ -32,7 +32,7 @@ async def serve(model: ChatModel, *, host: str, port: int, ui: bool) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's own way raises the signal again when it has shut down, which would end us before the model is closed."""
+    """uvicorn raises a signal again when it has shut down, which would end us before the model is closed."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -165,7 +165,7 @@ class ThinkingDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of a tool call. The first piece of call `index` has `id` and `name`; the `arguments` pieces add up to one JSON object."""
+    """A piece of a tool call. The first of call `index` has `id` and `name`; all `arguments` add up to JSON."""
 
     index: int
     id: str

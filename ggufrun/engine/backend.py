@@ -92,7 +92,7 @@ class Backend(Protocol):
     def save(self, seq: int) -> bytes: ...
 
     def restore(self, seq: int, state: bytes) -> bool:
-        """Load a saved state into the empty sequence `seq`. False, and `seq` empty, if it does not fit or is foreign."""
+        """Load a saved state into the empty sequence `seq`. False, and `seq` empty, if it does not fit."""
 
     def reset(self) -> None:
         """Rebuild the context after FATAL: every sequence is empty afterwards."""

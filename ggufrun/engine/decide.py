@@ -1,4 +1,4 @@
-"""From an output row to decided tokens: raw logprobs, bans, grammar mask, llama.cpp's chain, jump-forward, the budget."""
+"""From an output row to decided tokens: raw logprobs, bans, grammar mask, sampler chain, jump-forward, budget."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -48,13 +48,12 @@ class Decider:
 
         Raises GrammarError where the constraint cannot go on.
         """
-        logits = self._backend.logits(row)
         wanted = sequence.request.sampling.logprobs
-        raw = logits.copy() if wanted is not None else None
+        raw = self._backend.logits(row).copy() if wanted is not None else None
         if sequence.request.ignore_end or sequence.generated < sequence.request.min_tokens:
-            logits[self._end_tokens()] = -np.inf
+            self._backend.logits(row)[self._end_tokens()] = -np.inf
         if sequence.constraint is not None:
-            self._mask(sequence.request.id, sequence.constraint, logits)
+            self._mask(sequence.request.id, sequence.constraint, self._backend.logits(row))
         token = self._backend.sample(row, sequence.sampler)
         if self._backend.is_end(token):
             sequence.reason = FinishReason.STOP

@@ -1,4 +1,4 @@
-"""Drafts from the text itself: what followed the last few tokens when they stood there before (edits, RAG, JSON echo)."""
+"""Drafts from the text itself: what followed the last few tokens when they stood there before (edits, RAG, echo)."""
 
 NGRAM = 3
 LEARN = 0.15

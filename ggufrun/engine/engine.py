@@ -1,4 +1,4 @@
-"""The engine's loop: admit, plan, decode, commit. Policy only; llama.cpp is behind `Backend`, processes are elsewhere."""
+"""The engine's loop: admit, plan, decode, commit. Policy only; llama.cpp is behind `Backend`, processes elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class Engine:
         return events
 
     def idle(self) -> bool:
-        """One bit of work for quiet moments: the grammars' vocabulary, a finished prefix to disk. True: there may be more."""
+        """One bit of work for quiet moments: read the grammars' vocabulary, save a prefix. True: there may be more."""
         if not self._warm:
             self._warm = True
             self._grammars.warm()

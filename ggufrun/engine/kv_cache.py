@@ -1,4 +1,4 @@
-"""Who holds which cells of the KV cache: sequence ids, shared prefixes, finished sequences kept until their cells are needed.
+"""Who holds which KV cells: sequence ids, shared prefixes, finished sequences kept until their cells are needed.
 
 Owns the backend's sequence operations; when to make room is the engine's decision.
 """
@@ -47,7 +47,7 @@ class KvCache:
     def match(self, tokens: list[int]) -> tuple[int, int]:
         """The held sequence that `tokens` can start from, and how many tokens it saves. (-1, 0): none.
 
-        One token is always left to compute, since its logits are wanted. Recurrent states are reused whole or not at all.
+        One token is always left to compute, since its logits are wanted. Recurrent states are reused whole or not.
         """
         if not self._share:
             return -1, 0

@@ -1,4 +1,4 @@
-"""What a decode costs in time, learned from the decodes themselves: sizes prefill chunks and says whether a draft pays."""
+"""What a decode costs in time, learned as they run: sizes prefill chunks and says whether a draft pays."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""A map of the KV cache: which tokens each sequence holds, and which cells sequences share. Pure bookkeeping, no policy.
+"""A map of the KV cache: which tokens each sequence holds, and which cells sequences share. No policy.
 
 A node is a run of cells and the set of sequences that hold them. Children may start with the same token: two sequences
 that computed the same text side by side hold cells of their own.

@@ -45,7 +45,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(),
+            env=worker_environment(),
         )
         self._stdin = cast(BufferedWriter, self._popen.stdin)
         self._stdout = cast(BufferedReader, self._popen.stdout)
@@ -141,13 +141,13 @@ def _close(file: BufferedReader | BufferedWriter) -> None:
         file.close()
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """The child imports from where this process does, as multiprocessing's do: a checkout works uninstalled."""
     path = os.pathsep.join(dict.fromkeys(entry or os.getcwd() for entry in sys.path))
     single = {"OPENBLAS_NUM_THREADS": "1"}  # numpy starts a thread a core, with memory of its own, and none has work
-    # llama.cpp's threads wait for each other by spinning, some 14 ms with OpenMP's default: where another program uses a
-    # core, that is 20 to 100 times slower (benchmarks/NOTES.md). Alone it makes no difference.
-    waiting = {"GOMP_SPINCOUNT": "2000"}
+    # llama.cpp's threads wait for each other by spinning, for some 14 ms with OpenMP's default: where another program
+    # uses a core, that is many times slower (benchmarks/NOTES.md). Alone it makes no difference.
+    waiting = {"GOMP_SPINCOUNT": "4000"}
     return {**single, **waiting, **os.environ, "PYTHONPATH": path, "GGML_NO_BACKTRACE": "1"}
 
 

@@ -25,7 +25,7 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A constraint, as `llguidance.LLMatcher` takes it. `closable`: JSON that is closed rather than cut at the budget."""
+    """A constraint, as `llguidance.LLMatcher` takes it. `closable`: JSON that is closed at the budget, not cut."""
 
     source: str
     closable: bool = False

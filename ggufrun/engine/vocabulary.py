@@ -1,4 +1,4 @@
-"""The seam for a model's vocabulary, without its weights. `ggufrun.llama` implements it; grammar and chat build on it."""
+"""The seam for a model's vocabulary, without weights. `ggufrun.llama` implements it; grammar and chat build on it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,7 +7,7 @@ from typing import Protocol
 class Vocabulary(Protocol):
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The GGUF's scalar metadata as text (`general.architecture`, `tokenizer.ggml.pre`, `tokenizer.chat_template`)."""
+        """The GGUF's scalar metadata as text (`general.architecture`, `tokenizer.ggml.pre`, …)."""
 
     @property
     def bos(self) -> int | None: ...

@@ -34,8 +34,7 @@ from ggufrun.engine.messages import (
 from ggufrun.engine.opened import Factory, OpenedModel
 from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.prefix_store import PrefixStore
-from ggufrun.engine.types import Failed, GenerationRequest
-from ggufrun.engine.types import EngineEvent, Tokens
+from ggufrun.engine.types import EngineEvent, Failed, GenerationRequest, Tokens
 from ggufrun.errors import EngineError, GgufrunError
 
 EXIT_LOAD, EXIT_FATAL = 3, 4

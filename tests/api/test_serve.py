@@ -84,7 +84,9 @@ def test_json_that_meets_its_limit_is_closed(server: Served) -> None:
 
 
 def test_stop_strings_penalties_logprobs_and_n(server: Served) -> None:
-    counted = server.chat("Count: one two three four five six", max_tokens=60).json()["choices"][0]["message"]["content"]
+    counted = server.chat("Count: one two three four five six", max_tokens=60).json()["choices"][0]["message"][
+        "content"
+    ]
     word = counted.split()[3]
     body = server.chat("Count: one two three four five six", max_tokens=60, stop=[word]).json()["choices"][0]
     assert body["message"]["content"] == counted[: counted.index(word)] and body["finish_reason"] == "stop"

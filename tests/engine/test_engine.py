@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ggufrun.engine.backend import DecodeStatus, MemoryKind
-from ggufrun.engine.types import FinishReason, GenerationRequest, SamplingParams
+from ggufrun.engine.types import FinishReason, GenerationRequest, SamplingParams, Tokens
 from ggufrun.settings import EngineSettings
 from tests.engine.harness import Outcome, alone, make_engine, record, run
 from tests.fake_backend import FakeBackend
@@ -23,9 +23,7 @@ def prompt(rng: random.Random, stems: list[list[int]], most: int = 70) -> tuple[
 
 def requests(rng: random.Random, count: int) -> list[GenerationRequest]:
     stems = [[rng.randrange(1, 64) for _ in range(n)] for n in (0, 20, 40, 60)]
-    return [
-        GenerationRequest(i, prompt(rng, stems), max_tokens=rng.choice([1, 2, 10, 60, None])) for i in range(count)
-    ]
+    return [GenerationRequest(i, prompt(rng, stems), max_tokens=rng.choice([1, 2, 10, 60, None])) for i in range(count)]
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -75,8 +73,8 @@ def check_nothing_leaks(backend: FakeBackend, engine: object) -> None:
 def test_bad_decodes_end_requests_or_are_survived(status: DecodeStatus) -> None:
     for seed in range(40):
         rng = random.Random(seed)
-        faulty = {rng.randrange(1, 60) for _ in range(6)}
-        backend = FakeBackend(fault=lambda step, faulty=faulty: status if step in faulty else DecodeStatus.OK)
+        faulty = dict.fromkeys((rng.randrange(1, 60) for _ in range(6)), status)
+        backend = FakeBackend(faults=faulty)
         engine = make_engine(backend, SMALL)
         todo = requests(rng, 8)
         for request in todo:
@@ -187,7 +185,7 @@ def test_logprobs_come_with_every_token() -> None:
     events = []
     while engine.busy:
         events += engine.step()
-    tokens = [event for event in events if hasattr(event, "logprobs")]
+    tokens = [event for event in events if isinstance(event, Tokens)]
     assert sum(len(event.tokens) for event in tokens) == 10
     for event in tokens:
         assert [p.token for p in event.logprobs] == list(event.tokens)
