@@ -29,8 +29,11 @@ def tasks(name: str, arguments: list[str], environment: Environment) -> tuple[se
     both = {"demo", "test"}
     if name == "run":
         return {"demo"}, [[environment.program("ggufrun"), *(arguments or ["run", "demo"])]]
-    if name == "test":
+    if name == "test" and arguments:
         return both, [[*module, "pytest", *arguments]]
+    if name == "test":  # models one after the other: each takes every core
+        pytest = [*module, "pytest", "-q"]
+        return both, [[*pytest, "-n", "2", "-m", "not model and not slow"], [*pytest, "-m", "model and not slow"]]
     if name == "test-all":
         return both, [[*module, "pytest", "-m", "slow or not slow", *arguments]]
     if name == "check":

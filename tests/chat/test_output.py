@@ -220,7 +220,7 @@ def test_any_answer_in_any_pieces_gives_the_same_events(
 def test_no_text_is_lost_but_markers_and_white_space(fragments: list[str], style: OutputStyle) -> None:
     """Each letter of an answer, but those of markers and of a call's frame, comes out somewhere, in order."""
     answer = "".join(fragments)
-    out = "".join(part[4] if part[0] == "call" else part[1] for part in run([tokens_of(answer)], style))
+    out = "".join(part[3] + part[4] if part[0] == "call" else part[1] for part in run([tokens_of(answer)], style))
     if '"name"' not in answer:
         for marker in (*MISTRAL_SPECIALS, *MARKERS):
             answer, out = answer.replace(marker, ""), out.replace(marker, "")
