@@ -69,7 +69,7 @@ class EngineSettings:
     parallel: int = 8  # sequences that generate at once
     batch: int = 512  # rows in one llama_decode
     queue: int = 256  # requests that may wait
-    gap_ms: float = 200.0  # a prefill chunk beside running streams takes about this long
+    gap_ms: float = 150.0  # what a prefill chunk beside running streams may take; at worst they see twice that
     share_prefixes: bool = True
     jump_forward: bool = True
     drafting: bool = True

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from llguidance.numpy import allocate_token_bitmask
 
 from ggufrun.engine.backend import Backend
-from ggufrun.engine.grammar import Advance, Constraint, apply_mask, fill_masks
+from ggufrun.engine.grammar import Advance, Constraint, GrammarError, apply_mask, fill_masks
 from ggufrun.engine.sequence import Sequence
 from ggufrun.engine.types import FinishReason, TokenLogprob
 
@@ -31,7 +31,8 @@ class Decider:
         self._masks = allocate_token_bitmask(1, backend.limits.vocabulary)
         self._ends: npt.NDArray[np.int64] | None = None
         self._ready: dict[int, int] = {}  # request id -> mask row
-        self._filling: Future[None] | None = None
+        self._filling: Future[dict[int, GrammarError]] | None = None
+        self._faults: dict[int, GrammarError] = {}  # by mask row
 
     def begin(self, sequences: list[Sequence]) -> None:
         """Start filling the masks of the constrained sequences among those that the next decode will sample."""
@@ -41,7 +42,7 @@ class Decider:
             return
         if len(constrained) >= len(self._masks):  # the last row is left for the later rows of a draft
             self._masks = allocate_token_bitmask(2 * len(constrained) + 1, self._backend.limits.vocabulary)
-        self._filling = self._helper.submit(fill_masks, [c for _, c in constrained], self._masks)
+        self._filling = self._helper.submit(_fill, [c for _, c in constrained], self._masks)
 
     def decide(self, sequence: Sequence, row: int) -> TokenLogprob | None:
         """Append the next tokens of `sequence` from an output row, or set its `reason`. Logprob of the first, if asked.
@@ -50,16 +51,20 @@ class Decider:
         """
         wanted = sequence.request.sampling.logprobs
         raw = self._backend.logits(row).copy() if wanted is not None else None
-        if sequence.request.ignore_end or sequence.generated < sequence.request.min_tokens:
-            self._backend.logits(row)[self._end_tokens()] = -np.inf
         if sequence.constraint is not None:
             self._mask(sequence.request.id, sequence.constraint, self._backend.logits(row))
+        if sequence.request.ignore_end or sequence.generated < sequence.request.min_tokens:
+            self._ban_ends(self._backend.logits(row))
         token = self._backend.sample(row, sequence.sampler)
         if self._backend.is_end(token):
             sequence.reason = FinishReason.STOP
             return None
+        start = len(sequence.tokens)
         self._append(sequence, token)
-        return None if raw is None or wanted is None else token_logprob(raw, token, wanted, forced=False)
+        if raw is None or wanted is None or start == len(sequence.tokens):
+            return None
+        first = sequence.tokens[start]  # not the sampled one where the answer had to be closed
+        return token_logprob(raw, first, wanted, forced=first != token)
 
     def close(self) -> None:
         self._helper.shutdown(wait=True)
@@ -67,8 +72,10 @@ class Decider:
     def _mask(self, request: int, constraint: Constraint, logits: npt.NDArray[np.float32]) -> None:
         if self._filling is not None:
             filling, self._filling = self._filling, None
-            filling.result()
+            self._faults = filling.result()
         row = self._ready.pop(request, None)
+        if row in self._faults:
+            raise self._faults[row]
         if row is None:  # a later row of a draft: its mask depends on the tokens just accepted
             row = len(self._masks) - 1
             fill_masks([constraint], self._masks[row:])
@@ -108,8 +115,27 @@ class Decider:
         room = self._backend.limits.context - len(sequence.request.prompt)
         return FinishReason.CONTEXT if most is None or most > room else FinishReason.LENGTH
 
+    def _ban_ends(self, logits: npt.NDArray[np.float32]) -> None:
+        """Forbid the end, unless the grammar allows nothing else."""
+        ends = self._end_tokens()
+        before = logits[ends].copy()
+        logits[ends] = -np.inf
+        if not np.isfinite(logits.max()):
+            logits[ends] = before
+
     def _end_tokens(self) -> npt.NDArray[np.int64]:
         if self._ends is None:
             every = range(self._backend.limits.vocabulary)
             self._ends = np.array([t for t in every if self._backend.is_end(t)], np.int64)
         return self._ends
+
+
+def _fill(constraints: list[Constraint], masks: npt.NDArray[np.int32]) -> dict[int, GrammarError]:
+    """Fill a mask row for each constraint; one that cannot go on must not cost the others theirs."""
+    faults = {}
+    for row, constraint in enumerate(constraints):
+        try:
+            constraint.fill_mask(masks[row])
+        except GrammarError as error:
+            faults[row] = error
+    return faults

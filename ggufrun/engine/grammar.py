@@ -118,6 +118,10 @@ class Constraint:
 
     def begin(self, remaining: int) -> Advance:
         """The tokens that the grammar forces before anything is sampled; `remaining` tokens may be appended."""
+        if (
+            self._exit is not None and len(self._exit) > remaining
+        ):  # the first one found; a small budget needs a shorter
+            self._exit = find_closing(self._matcher, self._kit.closing_tokens, fits=remaining)
         forced = self._force(remaining)
         if self._exit is not None and self._exit[: len(forced)] == forced:
             self._exit = self._exit[len(forced) :]

@@ -54,8 +54,8 @@ def test_an_answer_has_what_both_dialects_need(server: Served) -> None:
 
 
 def test_a_stream_adds_up_to_the_answer(server: Served) -> None:
-    whole = server.chat("Name three colours.", max_tokens=30).json()
-    chunks = list(server.stream(user("Name three colours."), max_tokens=30))
+    whole = server.chat("Name three colours.", max_tokens=6).json()
+    chunks = list(server.stream(user("Name three colours."), max_tokens=6))
     assert text_of(chunks) == whole["choices"][0]["message"]["content"]
     assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
     assert all("finish_reason" in choice for chunk in chunks for choice in chunk["choices"])
