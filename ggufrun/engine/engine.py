@@ -117,21 +117,25 @@ class Engine:
         for sequence in list(self._scheduler.waiting):
             if not self._scheduler.can_run_more():
                 return
-            source, held = self._kv.match(sequence.tokens)
+            # Tokens whose logprobs are still owed must be computed, not found in the cache.
+            scored = sequence.request.sampling.logprobs is not None
+            known = sequence.tokens[: sequence.emitted] if scored else sequence.tokens
+            source, held = self._kv.match(known)
             if self._scheduler.should_wait(sequence, held):
                 continue
             running = [other.seq for other in self._scheduler.running]
             reused = held if source in running else 0
             if not self._scheduler.has_room(sequence, reused, self._kv.pinned(running), self._context):
                 return  # first come, first served: a shorter one behind must not starve this one
-            slot = self._kv.acquire(sequence.tokens)
+            slot = self._kv.acquire(known)
             if slot is None:
                 return
             self._scheduler.start(sequence)
             sequence.seq, sequence.computed = slot.seq, slot.reused
             if sequence.admitted is None:
                 sequence.admitted = self._clock()
-                sequence.cached, sequence.restored = slot.reused, slot.restored
+                prompt = len(sequence.request.prompt)
+                sequence.cached, sequence.restored = min(slot.reused, prompt), min(slot.restored, prompt)
 
     # ---- plan
 
@@ -210,11 +214,12 @@ class Engine:
             sequence.steps += 1
             try:
                 if isinstance(item, Generate) and item.draft:
-                    self._commit_draft(item, row)
+                    self._commit_draft(item, row + run.outputs - 1 - len(item.draft))
                 else:
                     self._commit_run(item, run, row)
                 self._emit(sequence)
             except GrammarError as error:
+                self._kv.rollback(sequence.seq)  # draft rows that were computed and not recorded
                 self._fail(sequence, str(error))
             row += run.outputs
 
@@ -317,5 +322,7 @@ def _run(item: Item) -> Run:
     end = start + item.count if isinstance(item, Prefill) else len(sequence.tokens)
     tokens = sequence.tokens[start:end]
     draft = item.draft if isinstance(item, Generate) else ()
-    outputs = max(0, end - max(start, sequence.emitted - 1)) + len(draft)
+    # Forced tokens that the client does not have yet need rows of their own only where their logprobs are wanted.
+    scored = len(sequence.tokens) if sequence.request.sampling.logprobs is None else sequence.emitted
+    outputs = max(0, end - max(start, scored - 1)) + len(draft)
     return Run(sequence.seq, start, [*tokens, *draft], outputs)

@@ -99,9 +99,9 @@ class Scheduler:
                 rows = sequence.pending + len(item.draft)
                 items.append(item if rows <= batch else Generate(sequence))
                 batch -= rows if rows <= batch else sequence.pending
-        room = min(batch, prefill)
+        room, planned = min(batch, prefill), {item.sequence.request.id for item in items}
         for sequence in self.running:
-            if not sequence.generating and room > 0:
+            if sequence.request.id not in planned and room > 0:
                 count = min(room, sequence.pending)
                 items.append(Prefill(sequence, count, completes=count == sequence.pending))
                 room -= count
