@@ -66,6 +66,13 @@ class Decider:
         first = sequence.tokens[start]  # not the sampled one where the answer had to be closed
         return token_logprob(raw, first, wanted, forced=first != token)
 
+    def abandon(self) -> None:
+        """The step was not computed: wait for its masks, since their matchers are used again."""
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            filling.result()
+        self._ready = {}
+
     def close(self) -> None:
         self._helper.shutdown(wait=True)
 

@@ -177,6 +177,7 @@ class Engine:
             prefill = sum(item.count for item in plan if isinstance(item, Prefill))
             self._pacer.record(sum(len(run.tokens) for run in runs), prefill, self._clock() - started)
             return True
+        self._decider.abandon()
         if status is DecodeStatus.NO_ROOM:
             self._yield_room()
         else:
