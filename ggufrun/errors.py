@@ -117,10 +117,14 @@ class EngineBusy(EngineError):
 
 
 class EngineCrashed(EngineError):
-    def __init__(self, detail: str, restarting: bool = True) -> None:
-        again = "It is being restarted; send the request again."
-        super().__init__(f"The model's process ended: {detail}.", again if restarting else "Load the model again.")
-        self.detail, self.restarting = detail, restarting
+    """`retry_s`: the process stays down for so many seconds; the next request after that starts it again."""
+
+    def __init__(self, detail: str, restarting: bool = True, retry_s: int | None = None) -> None:
+        again = "It is being restarted; send the request again." if restarting else "Load the model again."
+        if retry_s is not None:
+            again = f"Send the request again in {retry_s} s: that starts it again."
+        super().__init__(f"The model's process ended: {detail}.", again)
+        self.detail, self.restarting, self.retry_s = detail, restarting, retry_s
 
 
 class EngineClosed(EngineError):

@@ -7,16 +7,15 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from ggufrun.chat.compile import Compiler, SamplingDefaults
+from ggufrun.chat.compile import Compiler
 from ggufrun.chat.constraints import GrammarFactory
 from ggufrun.chat.local import LocalChatModel
 from ggufrun.chat.prompt import prompt_encoder
-from ggufrun.chat.types import ChatModel, ModelInfo
+from ggufrun.chat.types import AnswerSettings, ChatModel, ModelInfo
 from ggufrun.engine.messages import WorkerSettings
 from ggufrun.engine.service import Service
 from ggufrun.errors import OptionError
@@ -85,8 +84,8 @@ class _Reader:
 
     def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
         loaded = service.info
-        sampling = _sampling(self._found.card, defaults)
-        compiler = Compiler(self._vocabulary, self._encoder, self._grammars, loaded.context, sampling)
+        answering = _answering(self._found.card, defaults)
+        compiler = Compiler(self._vocabulary, self._encoder, self._grammars, loaded.context, answering)
         info = ModelInfo(
             name=self._found.name,
             context=loaded.context,
@@ -94,6 +93,7 @@ class _Reader:
             vocabulary=loaded.vocabulary,
             parameters=loaded.parameters,
             description=loaded.description,
+            defaults=answering,
         )
         return LocalChatModel(info, self._vocabulary, compiler, service)
 
@@ -106,11 +106,10 @@ def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults) ->
     return EngineSettings(**{**ours, **defaults.engine, **given})
 
 
-def _sampling(card: Card | None, defaults: ModelDefaults) -> SamplingDefaults:
-    """The user's numbers over the card's over ours."""
-    names = [field.name for field in fields(SamplingDefaults)]
-    carded = {name: value for name in names if card and (value := getattr(card.sampling, name)) is not None}
-    return SamplingDefaults(**{**carded, **{name: defaults.chat[name] for name in names if name in defaults.chat}})
+def _answering(card: Card | None, defaults: ModelDefaults) -> AnswerSettings:
+    """What the user wrote over the card's numbers over ours."""
+    carded = card.sampling.model_dump(exclude_none=True) if card else {}
+    return AnswerSettings(**{**carded, **defaults.chat, "system": defaults.system or ""})
 
 
 def _read_template(path: Path | None) -> str | None:

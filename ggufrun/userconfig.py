@@ -12,7 +12,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ggufrun.errors import OptionError
+from ggufrun.chat.limits import check_options
+from ggufrun.chat.types import ChatOptions, Effort
+from ggufrun.errors import OptionError, RequestError
 from ggufrun.settings import EngineSettings, FlashAttention, KvType, LoraSpec, ModelSettings
 from ggufrun.validation import first_problem
 from ggufrun.weights.folders import default_data_folder
@@ -81,9 +83,9 @@ class UserOptions(BaseModel):
     max_tokens: _Positive | None = None
     min_tokens: _NotNegative | None = None
     stop: _Strings | None = None
-    reasoning_effort: str | None = None
+    reasoning_effort: Effort | None = None
 
-    system: str | None = None
+    system: str | None = None  # "" for none
     chat_template: str | None = None  # a file, relative to the settings file
 
 
@@ -197,7 +199,8 @@ def _check_combinations(path: Path, settings: UserSettings) -> None:
         try:
             ModelSettings(Path(), **options.model)
             EngineSettings(**options.engine)
-        except OptionError as error:
+            check_options(ChatOptions(**options.chat), vocabulary=0)  # which only token numbers are held against
+        except (OptionError, RequestError) as error:
             table = f"models.{name}" if name else "defaults"
             raise OptionError(f"{path} [{table}]: {error.message}", error.hint) from error
 

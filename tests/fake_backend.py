@@ -48,8 +48,10 @@ class FakeBackend:
         memory: MemoryKind = MemoryKind.FULL,
         window: int = 24,
         faults: Mapping[int, DecodeStatus] | None = None,
+        vocabulary: int = VOCABULARY,
+        end: int = END,
     ) -> None:
-        self._limits = Limits(context, 64, sequences, VOCABULARY)
+        self._limits, self._end = Limits(context, 64, sequences, vocabulary), end
         self._memory, self._window, self._faults = memory, window, faults or {}
         self.cells: dict[int, list[tuple[int, int]]] = {}  # sequence -> (cell id, token) by position
         self.held_from: dict[int, int] = {}  # SLIDING: first position still held
@@ -95,9 +97,8 @@ class FakeBackend:
                 self.held_from[run.seq] = max(self.held_from.get(run.seq, 0), len(held) - 2 * self._window)
         return DecodeStatus.OK
 
-    @staticmethod
-    def _row(history: list[int]) -> npt.NDArray[np.float32]:
-        row = np.zeros(VOCABULARY, np.float32)
+    def _row(self, history: list[int]) -> npt.NDArray[np.float32]:
+        row = np.zeros(self._limits.vocabulary, np.float32)
         row[next_token(history)] = 5.0
         return row
 
@@ -115,7 +116,7 @@ class FakeBackend:
         return token
 
     def is_end(self, token: int) -> bool:
-        return token == END
+        return token == self._end
 
     def copy(self, source: int, target: int, length: int) -> None:
         assert not self.cells.get(target) and source != target
@@ -140,6 +141,9 @@ class FakeBackend:
         if self._memory is MemoryKind.SLIDING:
             return self.held_from.get(seq, 0) <= max(0, length - self._window)
         return True
+
+    def state_size(self, seq: int) -> int:
+        return len(self.cells[seq])
 
     def save(self, seq: int) -> bytes:
         return bytes(token for _, token in self.cells[seq])

@@ -4,12 +4,34 @@ import random
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ggufrun.engine.grammar import Constraint, fill_masks
 from ggufrun.engine.vocabulary import Vocabulary
 
 _WORDS = ("name", "id", "kind", "tags", "price", "a b", "naïve", "note", "size", "x")
-_PATTERNS = ("^[a-z]{3}$", "^[A-Z][a-z]+$", "[0-9]{2}-[0-9]{2}", "^(foo|bar)+$", "^\\+?[0-9]{3,9}$")
+_PATTERNS = (
+    "^[a-z]{3}$",
+    "^[A-Z][a-z]+$",
+    "^(foo|bar)+$",
+    "^\\+?[0-9]{3,9}$",
+    "^#[0-9a-fA-F]{6}$",
+    "^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$",
+    "^(cat.*dog|horse.*cow)$",
+    "^INV-.*-[0-9]{4}$",
+    "^(USD|EUR) \\d+\\.\\d{2}$",
+    # anywhere in the string:
+    "[0-9]{2}-[0-9]{2}",
+    "\\d{4}-\\d{2}-\\d{2}",
+    "\\(\\d{3}\\) \\d{3}-\\d{4}",
+    "\\w{3,}@\\w+\\.com",
+    "v?\\d+\\.\\d+\\.\\d+",
+    "[A-Z]{3}-\\d{4}",
+    "(red|green) (car|bus)",
+    '"[^"]+"',
+    "https?://",
+    "\\.pdf$",
+)
 _FORMATS = ("date", "date-time", "time", "email", "ipv4", "uuid", "uri", "hostname")
 
 
@@ -44,8 +66,9 @@ def _either(rng: random.Random, depth: int) -> dict[str, Any]:
 
 def _string(rng: random.Random, depth: int) -> dict[str, Any]:
     extra: list[dict[str, Any]] = [{}, {}, {"minLength": 4}, {"maxLength": 5}, {"minLength": 20, "maxLength": 30}]
-    if rng.random() < 0.4:
-        extra += [{"pattern": rng.choice(_PATTERNS)}, {"format": rng.choice(_FORMATS)}]
+    if rng.random() < 0.5:
+        pattern = rng.choice(_PATTERNS)
+        extra += [{"pattern": pattern}, {"pattern": pattern}, {"format": rng.choice(_FORMATS)}]
     return {"type": "string", **rng.choice(extra)}
 
 
@@ -71,6 +94,7 @@ class Rambler:
 
     def __init__(self, vocabulary: Vocabulary, rng: random.Random) -> None:
         self._vocabulary, self._rng = vocabulary, rng
+        self._ends = [token for token in range(len(vocabulary)) if vocabulary.is_end(token)]
         self._masks = np.zeros((1, (len(vocabulary) + 31) // 32), np.int32)
         self.forced = 0
         self.closed = False
@@ -94,13 +118,17 @@ class Rambler:
         return b"".join(self._vocabulary.piece(token) for token in tokens).decode("utf-8", "replace")
 
     def allowed(self, constraint: Constraint) -> list[int]:
+        return [int(token) for token in np.flatnonzero(self._bits(constraint))]
+
+    def _bits(self, constraint: Constraint) -> npt.NDArray[np.uint8]:
         fill_masks([constraint], self._masks)
-        bits = np.unpackbits(self._masks[0].view(np.uint8), bitorder="little")
-        return [int(token) for token in np.flatnonzero(bits)]
+        return np.unpackbits(self._masks[0].view(np.uint8), bitorder="little")
 
     def _token(self, constraint: Constraint) -> int | None:
-        allowed = self.allowed(constraint)
-        others = [token for token in allowed if not self._vocabulary.is_end(token)]
-        if not others or (len(others) < len(allowed) and self._rng.random() < 0.1):
+        bits = self._bits(constraint)
+        may_end = bits[self._ends].any()
+        bits[self._ends] = 0
+        others = np.flatnonzero(bits)
+        if not len(others) or (may_end and self._rng.random() < 0.1):
             return None
-        return self._rng.choice(others)
+        return int(self._rng.choice(others))

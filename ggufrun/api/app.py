@@ -35,7 +35,14 @@ def create_app(model: ChatModel) -> FastAPI:
 
     @app.exception_handler(GgufrunError)
     async def refused(_: Request, error: Exception) -> Response:
-        return error_response(error) if isinstance(error, GgufrunError) else JSONResponse({}, 500)
+        return error_response(error)
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> Response:
+        # Starlette raises the error again behind this answer: the server logs it and closes the connection.
+        response = error_response(error)
+        response.headers["Connection"] = "close"
+        return response
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from ggufrun.chat.types import (
     Completed,
     Logprob,
     PromptProcessed,
+    Started,
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
@@ -24,10 +25,14 @@ Json = dict[str, Any]
 def usage(done: Completed) -> Json:
     """Token counts; `prompt_tokens_details.cached_tokens` are those that were not computed again."""
     cached = max((stats.cached_tokens for stats in done.stats), default=0)
+    return _usage(done.prompt_tokens, done.completion_tokens, cached)
+
+
+def _usage(prompt: int, completion: int, cached: int) -> Json:
     return {
-        "prompt_tokens": done.prompt_tokens,
-        "completion_tokens": done.completion_tokens,
-        "total_tokens": done.prompt_tokens + done.completion_tokens,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": cached},
     }
 
@@ -104,38 +109,50 @@ def _delta(event: ChatEvent) -> Json | None:
 class StreamShaper:
     """Chat events to chunks. A choice's finish chunk waits for the usage, which the last one carries."""
 
-    def __init__(self, model: str, include_usage: bool) -> None:
+    def __init__(self, model: str, choices: int, include_usage: bool) -> None:
         self.envelope = Envelope(model)
         self._include_usage = include_usage
-        self._ends: list[ChoiceFinished] = []
+        self._open = set(range(choices))  # choices whose end has not come
+        self._ends: list[ChoiceFinished] = []  # ends that have not gone out
+        self._prompt_tokens = self._cached_tokens = 0
 
     def lines(self, event: ChatEvent) -> Iterator[str]:
         """SSE lines without their blank line: chunks as `data:`, prompt progress as a keep-alive comment."""
-        if isinstance(event, PromptProcessed):
+        if isinstance(event, Started):
+            self._prompt_tokens = event.prompt_tokens
+        elif isinstance(event, PromptProcessed):
+            self._cached_tokens = event.cached
             yield f": {event.done} of {event.total} prompt tokens processed"
         elif isinstance(event, ChoiceFinished):
+            self._open.discard(event.choice)
             self._ends.append(event)
         elif isinstance(event, Completed):
             yield from self._finish(event)
-        elif (delta := _delta(event)) is not None and not isinstance(event, Completed):
+        elif (delta := _delta(event)) is not None:
             entries = event.logprobs if isinstance(event, TextDelta) else ()
             choice = getattr(event, "choice", 0)
             yield "data: " + self.envelope.chunk([self.envelope.delta(choice, delta, entries=entries)])
 
     def _finish(self, done: Completed) -> Iterator[str]:
-        for number, end in enumerate(self._ends):
-            last = number == len(self._ends) - 1
-            extra = {"usage": usage(done), "timings": timings(done)} if last else None
-            yield "data: " + self.envelope.chunk([self.envelope.delta(end.choice, {"content": ""}, end.reason)], extra)
+        yield from self._last_chunks({"usage": usage(done), "timings": timings(done)})
         if self._include_usage:
             yield "data: " + self.envelope.chunk([], {"usage": usage(done)})
 
-    def failure(self, message: str, kind: str) -> str:
-        """The chunk that ends a stream that cannot go on: both dialects' SDKs see that it is an error."""
+    def failure(self, message: str, kind: str) -> Iterator[str]:
+        """What ends a stream that cannot go on: both dialects' SDKs see the error in the last chunk.
+
+        Choices that did end keep their reason. Of the usage the prompt is known, the answer's tokens are not.
+        """
         error = {"message": message, "type": kind, "param": None, "code": None}
-        none = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-        choice = self.envelope.delta(0, {"content": ""}, "error")
-        return "data: " + self.envelope.chunk([choice], {"usage": none, "error": error})
+        self._ends += [ChoiceFinished("error", choice) for choice in sorted(self._open)]
+        yield from self._last_chunks({"usage": _usage(self._prompt_tokens, 0, self._cached_tokens), "error": error})
+
+    def _last_chunks(self, extra: Json) -> Iterator[str]:
+        """The ends that wait, each in its chunk; the last one carries `extra`."""
+        for number, end in enumerate(self._ends, 1):
+            choice = self.envelope.delta(end.choice, {"content": ""}, end.reason)
+            yield "data: " + self.envelope.chunk([choice], extra if number == len(self._ends) else None)
+        self._ends = []
 
 
 @dataclass(slots=True)

@@ -1,4 +1,7 @@
-"""Errors to HTTP: one table, and the envelope that both dialects' SDKs read. No sentence is made up here."""
+"""Errors to HTTP: one table, and the envelope that both dialects' SDKs read.
+
+Sentences come from the errors themselves; what was not raised on purpose gets one that says nothing of it.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +41,13 @@ _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
 )
 
 
-def reply_to(error: GgufrunError) -> Reply:
+def reply_to(error: Exception) -> Reply:
     return next((reply for kind, reply in _TABLE if isinstance(error, kind)), Reply(500, "server_error"))
+
+
+def sentence(error: Exception) -> str:
+    """What the client may read. The text of an error that is a bug may hold anything, so it stays in the log."""
+    return str(error) if isinstance(error, GgufrunError) else "The server failed; its log has the details."
 
 
 def envelope(message: str, kind: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
@@ -48,11 +56,11 @@ def envelope(message: str, kind: str, param: str | None = None, code: str | None
     return {"object": "error", **flat, "error": flat}
 
 
-def error_response(error: GgufrunError) -> JSONResponse:
+def error_response(error: Exception) -> JSONResponse:
     reply = reply_to(error)
     param = error.param if isinstance(error, RequestError) else None
-    body = envelope(str(error), reply.type, param)
-    if reply.status == 422:
+    body = envelope(sentence(error), reply.type, param)
+    if reply.status == 422 and isinstance(error, RequestError):
         field = ["body", *([param] if param else [])]
         body["detail"] = [{"loc": field, "msg": error.message, "type": "value_error"}]
     headers = {"Retry-After": str(reply.retry_s)} if reply.retry_s is not None else {}

@@ -72,20 +72,19 @@ class ChatCompletionBody(_Body):
         )
 
     def _options(self) -> ChatOptions:
-        stop = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
         most = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
         return ChatOptions(
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
             min_p=self.min_p,
-            presence_penalty=self.presence_penalty or 0.0,
-            frequency_penalty=self.frequency_penalty or 0.0,
-            repetition_penalty=1.0 if self.repetition_penalty is None else self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            repetition_penalty=self.repetition_penalty,
             seed=self.seed if self.random_seed is None else self.random_seed,
             max_tokens=most,
-            min_tokens=self.min_tokens or 0,
-            stop=stop,
+            min_tokens=self.min_tokens,
+            stop=(self.stop,) if isinstance(self.stop, str) else self.stop,
             logit_bias=tuple((self.logit_bias or {}).items()),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             n=1 if self.n is None else self.n,

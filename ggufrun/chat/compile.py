@@ -3,19 +3,20 @@
 Blocking (it tokenizes and compiles grammars): call it in a thread. Safe to use from several threads.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from ggufrun.chat.decode import prefixes_space
 from ggufrun.chat.encoded import EncodedPrompt, PromptEncoder
 from ggufrun.chat.limits import check_options
 from ggufrun.chat.style import OutputStyle
-from ggufrun.chat.types import ChatOptions, ChatRequest, NamedTool
+from ggufrun.chat.types import AnswerSettings, ChatOptions, ChatRequest, Message, NamedTool
 from ggufrun.engine.types import GenerationRequest, Grammar, SamplingParams
 from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.errors import BudgetTooSmall, EmptyPrompt, PromptTooLong, RequestError
 
 _SEEDS = 2**32 - 1  # llama.cpp's seeds; the highest 32-bit number means "random"
+_OPEN = tuple(field.name for field in fields(AnswerSettings) if field.name != "system")  # what options may leave open
 
 
 class GrammarMaker(Protocol):
@@ -23,16 +24,6 @@ class GrammarMaker(Protocol):
 
     def __call__(self, request: ChatRequest, prompt: EncodedPrompt) -> Grammar | None:
         """None where the answer is free. Raises RequestError, mostly SchemaError."""
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingDefaults:
-    """What holds where a request does not say: the model card's numbers, or these."""
-
-    temperature: float = 0.7
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +58,37 @@ class Compiler:
         encoder: PromptEncoder,
         grammar: GrammarMaker,
         context: int,
-        defaults: SamplingDefaults | None = None,
+        defaults: AnswerSettings | None = None,
     ) -> None:
         self._vocabulary, self._encoder, self._grammar = vocabulary, encoder, grammar
         self._context = context
-        self._defaults = defaults or SamplingDefaults()
+        self._defaults = defaults or AnswerSettings()
         self._prefixes_space = prefixes_space(vocabulary.metadata)
 
     def count(self, request: ChatRequest) -> int:
         """Prompt tokens of the request, which may be more than the context holds."""
-        return len(self._encode(request).tokens)
+        return len(self._encode(settle(request, self._defaults)[0]).tokens)
 
     def compile(self, request: ChatRequest) -> CompiledChat:
         """Raises RequestError and its kinds, with the request's field as `param`."""
-        options = request.options
-        check_options(options, len(self._vocabulary))
+        request, settings = settle(request, self._defaults)
+        check_options(request.options, len(self._vocabulary))
         _check_tools(request)
         encoded = self._encode(request)
         if len(encoded.tokens) >= self._context:
             raise PromptTooLong(len(encoded.tokens), self._context)
         grammar = self._grammar(request, encoded)
-        self._check_budget(grammar, options.max_tokens, len(encoded.tokens))
+        self._check_budget(grammar, settings.max_tokens, len(encoded.tokens))
         calls = bool(request.tools) and request.tool_choice != "none"
         return CompiledChat(
             prompt=encoded.tokens,
             style=encoded.style if calls else replace(encoded.style, tool_calls="none"),
-            sampling=self._sampling(options),
+            sampling=_sampling(request.options, settings),
             grammar=grammar,
-            max_tokens=options.max_tokens,
-            min_tokens=options.min_tokens,
-            choices=options.n,
-            stops=options.stop,
+            max_tokens=settings.max_tokens,
+            min_tokens=settings.min_tokens,
+            choices=request.options.n,
+            stops=settings.stop,
             prefix=encoded.prefix_text,
             skip_spaces=self._skipped_spaces(encoded, grammar),
             single_call=calls and not request.parallel_tool_calls,
@@ -115,26 +106,45 @@ class Compiler:
         if grammar is not None and budget < grammar.shortest:
             raise BudgetTooSmall(grammar.shortest, budget)
 
-    def _sampling(self, options: ChatOptions) -> SamplingParams:
-        card = self._defaults
-        return SamplingParams(
-            temperature=card.temperature if options.temperature is None else options.temperature,
-            top_p=card.top_p if options.top_p is None else options.top_p,
-            top_k=card.top_k if options.top_k is None else options.top_k,
-            min_p=card.min_p if options.min_p is None else options.min_p,
-            presence_penalty=options.presence_penalty,
-            frequency_penalty=options.frequency_penalty,
-            repetition_penalty=options.repetition_penalty,
-            seed=None if options.seed is None else options.seed % _SEEDS,
-            logit_bias=options.logit_bias,
-            logprobs=options.logprobs,
-        )
-
     def _skipped_spaces(self, encoded: EncodedPrompt, grammar: Grammar | None) -> int:
         """SentencePiece's space before the first word is no text, unless a grammar or a prefix says what begins."""
         if encoded.prefix_text:
             return encoded.prefix_spaces
         return int(self._prefixes_space and grammar is None)
+
+
+def settle(request: ChatRequest, defaults: AnswerSettings) -> tuple[ChatRequest, AnswerSettings]:
+    """The request with the defaults in the place of what it leaves open, and what holds for it then."""
+    given = {name: value for name in _OPEN if (value := getattr(request.options, name)) is not None}
+    settings = replace(defaults, **given)
+    if "min_tokens" not in given and settings.max_tokens is not None:  # what is not said cannot contradict what is
+        settings = replace(settings, min_tokens=min(settings.min_tokens, settings.max_tokens))
+    options = replace(request.options, **{name: getattr(settings, name) for name in _OPEN})
+    return replace(request, messages=_messages(request, settings.system), options=options), settings
+
+
+def _messages(request: ChatRequest, system: str) -> tuple[Message, ...]:
+    """With the model's system prompt in front, where it applies. No messages at all stay none: that is an error."""
+    messages = request.messages
+    told = any(message.role in ("system", "developer") for message in messages)
+    if not (system and request.default_system and messages) or told:
+        return messages
+    return (Message(role="system", content=system), *messages)
+
+
+def _sampling(options: ChatOptions, settings: AnswerSettings) -> SamplingParams:
+    return SamplingParams(
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        min_p=settings.min_p,
+        presence_penalty=settings.presence_penalty,
+        frequency_penalty=settings.frequency_penalty,
+        repetition_penalty=settings.repetition_penalty,
+        seed=None if settings.seed is None else settings.seed % _SEEDS,
+        logit_bias=options.logit_bias,
+        logprobs=options.logprobs,
+    )
 
 
 def _check_tools(request: ChatRequest) -> None:

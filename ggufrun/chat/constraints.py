@@ -11,6 +11,7 @@ from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from ggufrun.chat.encoded import EncodedPrompt
 from ggufrun.chat.forced_calls import call_rules
+from ggufrun.chat.pattern_examples import pattern_examples
 from ggufrun.chat.schema_check import check_schema
 from ggufrun.chat.style import OutputStyle
 from ggufrun.chat.types import ChatRequest, Constraint, NamedTool, Tool
@@ -62,7 +63,7 @@ class GrammarFactory:
         rules = self._call_rules(request, style)
         if rules is None:
             raise RequestError("This model's format has no tool calls.", "Use tool_choice auto.", "tool_choice")
-        return self._lark("calls", [rules], style)
+        return self._lark("calls", [rules], style, _hints(request))
 
     def _json(self, constraint: Constraint, request: ChatRequest, style: OutputStyle) -> Grammar:
         """JSON, or a tool call where tools are at hand, behind thinking where the model thinks."""
@@ -70,9 +71,9 @@ class GrammarFactory:
         schema = json.loads(self._checked(json.dumps(wanted), "response_format", ""))
         calls = self._call_rules(request, style) if request.tools and request.tool_choice == "auto" else None
         if calls is None and _thinking(style) is None:
-            return self._grammar(LLMatcher.grammar_from_json_schema(schema), closable=True)
-        answer = f"answer: %json {json.dumps(schema)}"
-        return self._lark("answer | calls" if calls else "answer", [answer, *([calls] if calls else [])], style)
+            return self._grammar(LLMatcher.grammar_from_json_schema(schema), closable=True, hints=_hints(request))
+        rules = [f"answer: %json {json.dumps(schema)}", *([calls] if calls else [])]
+        return self._lark("answer | calls" if calls else "answer", rules, style, _hints(request))
 
     def _call_rules(self, request: ChatRequest, style: OutputStyle) -> str | None:
         choice = request.tool_choice
@@ -90,12 +91,13 @@ class GrammarFactory:
         schema = {"type": "object", **given} if given else _NO_ARGUMENTS
         return self._checked(json.dumps(schema), "tools", base)
 
-    def _lark(self, body: str, rules: Sequence[str], style: OutputStyle) -> Grammar:
+    def _lark(self, body: str, rules: Sequence[str], style: OutputStyle, hints: tuple[str, ...]) -> Grammar:
         thinking = _thinking(style)
         start = f"start: ({body})" if thinking is None else f"start: {thinking} ({body})"
         by_text = style.thinking == "markers" and thinking is not None
         source = LLMatcher.grammar_from_lark("\n".join([start, *rules, *_THINKING_RULES]))
-        return self._grammar(source, closable=not by_text)  # what closes a thought is not looked for in its text
+        # What closes a thought is not looked for in its text.
+        return self._grammar(source, closable=not by_text, hints=hints)
 
     def _check(self, schema: str, param: str, base: str) -> str:
         checked = check_schema(json.loads(schema), self._complaint, param=param, base=base)
@@ -109,8 +111,8 @@ class GrammarFactory:
         bad, messages = LLMatcher.validate_grammar_with_warnings(source, self._compiler.tokenizer, limits=limits)
         return messages[0] if bad else ""
 
-    def _compile(self, source: str, closable: bool) -> Grammar:
-        grammar = Grammar(source, closable)
+    def _compile(self, source: str, closable: bool, hints: tuple[str, ...] = ()) -> Grammar:
+        grammar = Grammar(source, closable, hints=hints)
         try:
             constraint = self._compiler.start(grammar)
             shortest = constraint.closing(_ANY_LENGTH) if closable else None
@@ -144,6 +146,12 @@ def _thinking(style: OutputStyle) -> str | None:
         return None
     thought = f"thought_by_token <[{end}]>"
     return thought if style.starts_in_thinking else f"(<[{begin}]> {thought})?"
+
+
+def _hints(request: ChatRequest) -> tuple[str, ...]:
+    """Examples of strings that the request's checked schemas ask for: what else would end one is hard to find."""
+    answer = request.constraint.schema if request.constraint is not None else None
+    return pattern_examples(answer, *(tool.function.parameters for tool in request.tools))
 
 
 def _source(constraint: Constraint) -> str:

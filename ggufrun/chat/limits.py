@@ -40,12 +40,13 @@ def check_options(options: ChatOptions, vocabulary: int) -> None:
 
 
 def _check_together(options: ChatOptions) -> None:
-    if options.max_tokens is not None and options.min_tokens > options.max_tokens:
+    if options.max_tokens is not None and (options.min_tokens or 0) > options.max_tokens:
         counts = f"min_tokens is {options.min_tokens} and max_tokens {options.max_tokens}."
         raise RequestError(counts, "min_tokens must not be above max_tokens.", "min_tokens")
-    if len(options.stop) > MAX_STOPS:
-        raise RequestError(f"There are {len(options.stop)} stop strings.", f"Give at most {MAX_STOPS}.", "stop")
-    if not all(options.stop):
+    stop = options.stop or ()
+    if len(stop) > MAX_STOPS:
+        raise RequestError(f"There are {len(stop)} stop strings.", f"Give at most {MAX_STOPS}.", "stop")
+    if not all(stop):
         raise RequestError("A stop string is empty.", "Leave it out.", "stop")
 
 

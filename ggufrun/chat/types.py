@@ -87,25 +87,50 @@ class Constraint:
     source: str = ""
 
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """Sampling and limits of one request. `None` leaves the value to the model card, then to the engine's default."""
+    """Sampling and limits of one request. `None` leaves the value to the model's `AnswerSettings`."""
 
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    repetition_penalty: float = 1.0
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
-    min_tokens: int = 0
-    stop: tuple[str, ...] = ()
+    min_tokens: int | None = None
+    stop: tuple[str, ...] | None = None
     logit_bias: tuple[tuple[int, float], ...] = ()
     logprobs: int | None = None  # None: off; N: with the top N
     n: int = 1
     reasoning_effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """How a model answers where a request does not say: the user's settings over the model card's over these.
+
+    Beside `system` the names are those of `ChatOptions`.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None  # None: a new one for each answer
+    max_tokens: int | None = None  # None: to the end of the context
+    min_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    reasoning_effort: str | None = None  # None: the prompt's format decides
+    system: str = ""  # stands in front of messages without a system message
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +143,7 @@ class ChatRequest:
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = True
     constraint: Constraint | None = None
+    default_system: bool = True  # False: no system message means none, whatever the model's settings say
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +236,7 @@ class ModelInfo:
     vocabulary: int
     parameters: int
     description: str  # llama.cpp's, e.g. "llama 135M Q4_1"
+    defaults: AnswerSettings = AnswerSettings()
 
 
 class ChatModel(Protocol):

@@ -20,7 +20,7 @@ _SAMPLING = (
 class AskFlags:
     """How one answer is asked for."""
 
-    system: Annotated[str, Option(metavar="TEXT", help="System prompt.")] = ""
+    system: Annotated[str | None, Option(metavar="TEXT", help='System prompt; "": none.')] = None
     temperature: Annotated[float | None, Option(metavar="X", help="0 (greedy) to 2.")] = None
     top_p: Annotated[float | None, Option(metavar="X", help="Keep the likeliest tokens up to this probability.")] = None
     top_k: Annotated[int | None, Option(metavar="N", help="Keep the N likeliest tokens; 0: all.")] = None

@@ -23,7 +23,7 @@ def run(model: str, prompt: str | None, ask: AskFlags, load: LoadFlags) -> None:
     session = Session(
         model=model,
         options=chat_options(ask.sampling()),
-        system=encodable(ask.system, "--system"),
+        system=None if ask.system is None else encodable(ask.system, "--system"),
         constraint=read_constraint(ask.json_schema, ask.regex, ask.grammar),
     )
     overrides = load.overrides()
@@ -54,5 +54,5 @@ async def _chat(model: ChatModel, session: Session, history: Path) -> None:
     from ggufrun.terminal.chat import Chat
     from ggufrun.terminal.prompt import InputLine
 
-    session.model = model.info.name
+    session.model, session.defaults = model.info.name, model.info.defaults
     await Chat(model, session, InputLine(history), sys.stdout).run()

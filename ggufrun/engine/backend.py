@@ -89,6 +89,9 @@ class Backend(Protocol):
     def covers(self, seq: int, length: int) -> bool:
         """Whether the sequence holds all that computing position `length` needs (its sliding window)."""
 
+    def state_size(self, seq: int) -> int:
+        """Bytes that `save` would return."""
+
     def save(self, seq: int) -> bytes: ...
 
     def restore(self, seq: int, state: bytes) -> bool:

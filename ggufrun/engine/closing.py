@@ -11,12 +11,14 @@ from llguidance import LLMatcher
 from llguidance.numpy import fill_next_token_bitmask
 
 from ggufrun.engine.closing_tokens import Allowed, ClosingTokens, Mask
+from ggufrun.engine.hints import Hints
 from ggufrun.errors import EngineError
 
 _DEPTH: Final = 3  # choices that are looked into behind one another
 LONGEST: Final = 4096  # tokens; a longer closing is not looked for
 _GREEDY: Final = 12  # likely tokens in a row before a way out is searched
 _BRIDGE: Final = 600  # grammar steps of one such search
+_TRIES: Final = 10  # hints that are tried in the time of a grammar step
 
 
 class GrammarError(EngineError):
@@ -32,8 +34,9 @@ def check(matcher: LLMatcher) -> None:
 class _Search:
     """One search; `best` is the shortest closing found so far, `work` counts grammar steps of about 10 microseconds."""
 
-    def __init__(self, tokens: ClosingTokens, work: int) -> None:
+    def __init__(self, tokens: ClosingTokens, hints: Hints, work: int) -> None:
         self._tokens, self._left = tokens, work
+        self._hints, self._hint = hints, 0  # the last one that led on: the next string's is likely to be near
         self._mask: Mask = np.empty((1, (tokens.size + 31) // 32), np.int32)
         self._lost = 0  # bridges that led nowhere: it is less and less worthwhile to search around them
         self.best: tuple[int, ...] | None = None
@@ -55,9 +58,11 @@ class _Search:
                 allowed = self._allowed(matcher)
                 if allowed.end:
                     break
-                if depth > 0 and len(branches := allowed.branches()) > 1:
+                closing = allowed.closing()
+                step = [] if closing else self._hinted(matcher)
+                if not step and depth > 0 and len(branches := allowed.branches()) > 1:
                     return self._branch(matcher, path, branches, depth)
-                step = allowed.closing()[:1] or self._bridge(matcher, allowed)
+                step = step or closing[:1] or self._bridge(matcher, allowed)
             if not step:
                 return
             matcher.consume_tokens(step)
@@ -72,6 +77,17 @@ class _Search:
             if copy.consume_token(token):
                 self.descend(copy, [*path, token], depth - 1)
 
+    def _hinted(self, matcher: LLMatcher, whole: bool = False) -> list[int]:
+        """A hint, or what is missing of one, that leads to the end of a string which nothing closes."""
+        self._left -= 1 + len(self._hints.texts) // _TRIES
+        if (found := self._hints.whole(matcher, self._hint)) is not None:
+            self._hint = found
+            return self._hints.least(found, matcher)
+        if whole or not self._hints.rests:
+            return []
+        self._left -= 1 + len(self._hints.rests) // _TRIES
+        return self._hints.rest(matcher)
+
     def _bridge(self, matcher: LLMatcher, allowed: Allowed) -> list[int]:
         """Tokens from a place where nothing closes to one where something does, or as far as the likely ones lead."""
         trial, path = matcher.deep_copy(), list[int]()
@@ -79,6 +95,8 @@ class _Search:
             path += step
             if self._leads_on(trial):
                 return path
+            if hint := self._hinted(trial, whole=True):
+                return path + hint
             allowed = self._allowed(trial)
         self._lost += 1
         return (self._nearest(matcher) if self._lost & (self._lost - 1) == 0 else []) or path
@@ -124,14 +142,14 @@ class _Search:
 
 
 def find_closing(
-    matcher: LLMatcher, tokens: ClosingTokens, fits: int, work: int = 8000, wide: int = 400
+    matcher: LLMatcher, tokens: ClosingTokens, hints: Hints, fits: int, work: int = 8000, wide: int = 400
 ) -> tuple[int, ...] | None:
     """The shortest closing found from `matcher`'s state, which is left alone. None where none was found.
 
     The greedy one if it has at most `fits` tokens; else `wide` more grammar steps are spent on shorter ones. `work` is
     the limit for all. Raises GrammarError where the grammar is too complex for llguidance's limits.
     """
-    search = _Search(tokens, work)
+    search = _Search(tokens, hints, work)
     for depth in range(_DEPTH + 1):
         search.descend(matcher.deep_copy(), [], depth)
         if depth == 0 and search.best is not None:

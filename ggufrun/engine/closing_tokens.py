@@ -51,7 +51,8 @@ class ClosingTokens:
         by_length: list[int] = np.argsort(-self.lengths, kind="stable").tolist()
         relevant = [token for token in by_length if _relevant(pieces[token])]
         classes = {kind: [t for t in relevant if form.fullmatch(pieces[t])] for kind, form in _CLASSES.items()}
-        classes["both"] = [token for token in classes["bracket"] if len(pieces[token]) == 1]
+        for kind, bracket in (("square", b"]"), ("curly", b"}")):  # a vocabulary may have several tokens for one byte
+            classes[kind] = [token for token in classes["bracket"] if pieces[token] == bracket]
         classes["end"] = list(ends)
         classes["special"] = [token for token in special if token not in ends]
         classes["long"] = by_length[:_LONG]
@@ -90,7 +91,7 @@ class Allowed:
     @property
     def in_string(self) -> bool:
         """Whether brackets would be text here: no place outside a JSON string allows both, or allows any letter."""
-        return len(self.first("both", 2)) == 2 or bool(self.first("letter"))
+        return bool(self.first("square") and self.first("curly")) or bool(self.first("letter"))
 
     def closing(self) -> list[int]:
         """Tokens that lead towards the end, the best one first."""

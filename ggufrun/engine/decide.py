@@ -54,7 +54,7 @@ class Decider:
         if sequence.constraint is not None:
             self._mask(sequence.request.id, sequence.constraint, self._backend.logits(row))
         if sequence.request.ignore_end or sequence.generated < sequence.request.min_tokens:
-            self._ban_ends(self._backend.logits(row))
+            self._ban_ends(self._backend.logits(row), masked=sequence.constraint is not None)
         token = self._backend.sample(row, sequence.sampler)
         if self._backend.is_end(token):
             sequence.reason = FinishReason.STOP
@@ -122,12 +122,12 @@ class Decider:
         room = self._backend.limits.context - len(sequence.request.prompt)
         return FinishReason.CONTEXT if most is None or most > room else FinishReason.LENGTH
 
-    def _ban_ends(self, logits: npt.NDArray[np.float32]) -> None:
-        """Forbid the end, unless the grammar allows nothing else."""
+    def _ban_ends(self, logits: npt.NDArray[np.float32], masked: bool) -> None:
+        """Forbid the end, unless the grammar, whose mask was applied, allows nothing else."""
         ends = self._end_tokens()
-        before = logits[ends].copy()
+        before = logits[ends]
         logits[ends] = -np.inf
-        if not np.isfinite(logits.max()):
+        if masked and not np.isfinite(logits.max()):
             logits[ends] = before
 
     def _end_tokens(self) -> npt.NDArray[np.int64]:

@@ -10,6 +10,7 @@ from ggufrun.engine.grammar import GrammarCompiler, GrammarError
 from ggufrun.engine.kv_cache import KvCache
 from ggufrun.engine.pacer import Pacer
 from ggufrun.engine.prefix_store import PrefixStore
+from ggufrun.engine.preparation import Preparation
 from ggufrun.engine.scheduler import Generate, Item, Prefill, Scheduler
 from ggufrun.engine.sequence import Sequence
 from ggufrun.engine.types import (
@@ -25,6 +26,7 @@ from ggufrun.engine.types import (
 from ggufrun.settings import EngineSettings
 
 MAX_DRAFT = 47
+PATIENCE_S = 0.02  # a step waits this long for a grammar if there is nothing else to do
 
 
 class Engine:
@@ -38,20 +40,20 @@ class Engine:
         store: PrefixStore | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._backend, self._settings, self._grammars, self._clock = backend, settings, grammars, clock
+        self._backend, self._settings, self._clock = backend, settings, clock
         self._context = backend.limits.context
         self._batch = min(settings.batch, backend.limits.batch)
         self._kv = KvCache(backend, settings.cached_sequences, settings.share_prefixes, store)
         waits = settings.share_prefixes and backend.memory is not MemoryKind.RECURRENT
-        self._scheduler = Scheduler(settings.parallel, waits)
+        self._preparation = Preparation(grammars)
+        self._scheduler = Scheduler(settings.parallel, waits, pauses=backend.memory is MemoryKind.SLIDING)
         self._pacer = Pacer(settings.gap_ms / 1000)
         self._decider = Decider(backend)
         self._events: list[EngineEvent] = []
-        self._warm = False
 
     @property
     def busy(self) -> bool:
-        return self._scheduler.busy or bool(self._events)
+        return self._scheduler.busy or bool(self._events) or bool(self._preparation)
 
     def submit(self, request: GenerationRequest) -> None:
         """Queue a request. Its own faults become a `Failed` event of the next step."""
@@ -60,28 +62,21 @@ class Engine:
             self._events.append(Failed(request.id, message))
             return
         sequence = Sequence(request, self._clock(), self._backend.new_sampler(request.sampling))
-        try:
-            if request.grammar is not None:
-                sequence.constraint = self._grammars.start(request.grammar)
-                self._decider.begin_answer(sequence)
-        except GrammarError as error:
-            self._fail(sequence, str(error))
-            return
-        drafts = self._settings.drafting and self._backend.memory is MemoryKind.FULL
-        if drafts and request.sampling.logprobs is None:
-            sequence.draft = NgramDraft()
-            sequence.draft.observe(sequence.tokens, len(sequence.tokens))
-        self._scheduler.waiting.append(sequence)
+        if request.grammar is None:
+            self._queue(sequence)
+        else:
+            self._preparation.start(sequence, request.grammar)
 
     def cancel(self, request_id: int) -> None:
         """End a request within this step; what it computed stays as cache. Unknown ids are ended requests: ignored."""
-        sequence = self._scheduler.find(request_id)
+        sequence = self._scheduler.find(request_id) or self._preparation.drop(request_id)
         if sequence is not None:
             sequence.reason = FinishReason.CANCELLED
             self._finish(sequence)
 
     def step(self) -> list[EngineEvent]:
         """One decode at most, and the events that came of it."""
+        self._receive()
         self._admit()
         plan = self._plan()
         runs = [_run(item) for item in plan]
@@ -91,16 +86,13 @@ class Engine:
         return events
 
     def idle(self) -> bool:
-        """One bit of work for quiet moments: read the grammars' vocabulary, save a prefix. True: there may be more."""
-        if not self._warm:
-            self._warm = True
-            self._grammars.warm()
-            return True
+        """One bit of work for quiet moments: save a prefix. True: there may be more."""
         return self._kv.save_one()
 
     def fail_all(self, message: str) -> list[EngineEvent]:
         """End every request, with the context rebuilt."""
-        for sequence in (*self._scheduler.running, *self._scheduler.waiting):
+        for sequence in (*self._scheduler.running, *self._scheduler.waiting, *self._preparation.sequences):
+            self._preparation.drop(sequence.request.id)
             self._fail(sequence, message, keep=False)
         self._backend.reset()
         self._kv.clear()
@@ -108,10 +100,29 @@ class Engine:
         return events
 
     def close(self) -> None:
+        self._preparation.close()
         self._decider.close()
         self._backend.close()
 
     # ---- admit
+
+    def _receive(self) -> None:
+        """Queue the requests whose grammars have been compiled."""
+        for sequence, constraint in self._preparation.take(0.0 if self._scheduler.busy else PATIENCE_S):
+            try:
+                sequence.constraint = constraint.result()
+                self._decider.begin_answer(sequence)
+            except GrammarError as error:
+                self._fail(sequence, str(error))
+            else:
+                self._queue(sequence)
+
+    def _queue(self, sequence: Sequence) -> None:
+        drafts = self._settings.drafting and self._backend.memory is MemoryKind.FULL
+        if drafts and sequence.request.sampling.logprobs is None:
+            sequence.draft = NgramDraft()
+            sequence.draft.observe(sequence.tokens, len(sequence.tokens))
+        self._scheduler.waiting.append(sequence)
 
     def _admit(self) -> None:
         for sequence in list(self._scheduler.waiting):
@@ -124,8 +135,8 @@ class Engine:
             if self._scheduler.should_wait(sequence, held):
                 continue
             running = [other.seq for other in self._scheduler.running]
-            reused = held if source in running else 0
-            if not self._scheduler.has_room(sequence, reused, self._kv.pinned(running), self._context):
+            shared = self._kv.shared(source, held, running)
+            if not self._scheduler.has_room(sequence, shared, self._kv.pinned(running), self._context):
                 return  # first come, first served: a shorter one behind must not starve this one
             slot = self._kv.acquire(known)
             if slot is None:

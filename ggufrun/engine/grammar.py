@@ -17,6 +17,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
 from ggufrun.engine.closing import LONGEST, check, find_closing
 from ggufrun.engine.closing import GrammarError as GrammarError
 from ggufrun.engine.closing_tokens import ClosingTokens, Mask
+from ggufrun.engine.hints import Hints
 from ggufrun.engine.types import Grammar
 from ggufrun.engine.vocabulary import Vocabulary
 
@@ -94,8 +95,16 @@ class Constraint:
     answer is always closed, whatever a token opens. Mostly the way out stays the same, which takes 3 microseconds.
     """
 
-    def __init__(self, matcher: LLMatcher, kit: "GrammarCompiler", exit: tuple[int, ...] | None, wrap_up: bool) -> None:
-        self._matcher, self._kit, self._exit, self._wrap_up = matcher, kit, exit, wrap_up
+    def __init__(
+        self,
+        matcher: LLMatcher,
+        kit: "GrammarCompiler",
+        hints: Hints,
+        exit: tuple[int, ...] | None = None,
+        wrap_up: bool = False,
+    ) -> None:
+        self._matcher, self._kit, self._hints = matcher, kit, hints
+        self._exit, self._wrap_up = exit, wrap_up
         self._due = _FAR  # no look for a way out while more tokens than this remain
 
     @property
@@ -121,7 +130,7 @@ class Constraint:
         if (
             self._exit is not None and len(self._exit) > remaining
         ):  # the first one found; a small budget needs a shorter
-            self._exit = find_closing(self._matcher, self._kit.closing_tokens, fits=remaining)
+            self._exit = self.closing(fits=remaining)
         forced = self._force(remaining)
         if self._exit is not None and self._exit[: len(forced)] == forced:
             self._exit = self._exit[len(forced) :]
@@ -147,7 +156,7 @@ class Constraint:
 
     def closing(self, fits: int = 0) -> tuple[int, ...] | None:
         """The fewest tokens found that end the answer from here; the search is content with `fits`. None: not found."""
-        return find_closing(self._matcher, self._kit.closing_tokens, fits)
+        return find_closing(self._matcher, self._kit.closing_tokens, self._hints, fits)
 
     def allows(self, tokens: Sequence[int]) -> int:
         """How many leading ones of `tokens` (a draft) the grammar allows from here."""
@@ -186,7 +195,7 @@ class Constraint:
             rest = known[len(consumed) :] if known[: len(consumed)] == consumed else known
             if len(rest) <= room and self._ends_with(rest):
                 return rest
-        return find_closing(self._matcher, self._kit.closing_tokens, room, **_SEARCH)
+        return find_closing(self._matcher, self._kit.closing_tokens, self._hints, room, **_SEARCH)
 
     def _ends_with(self, tokens: tuple[int, ...]) -> bool:
         line = [*tokens, self._kit.tokenizer.eos_tokens[0]]
@@ -213,7 +222,7 @@ class GrammarCompiler:
         self._tokenizer: LLTokenizer | None = None
         self._closing_tokens: ClosingTokens | None = None
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
-        self._exits: dict[str, tuple[int, ...] | None] = {}
+        self._exits: dict[str, tuple[Hints, tuple[int, ...] | None]] = {}
 
     @property
     def tokenizer(self) -> LLTokenizer:
@@ -233,14 +242,24 @@ class GrammarCompiler:
         """Read the vocabulary now rather than at the first grammar."""
         _ = self.closing_tokens
 
+    def knows(self, grammar: Grammar) -> bool:
+        """Whether `start` takes microseconds."""
+        with self._lock:
+            return grammar.source in self._compiled and (
+                not (self._wrap_up and grammar.closable) or grammar.source in self._exits
+            )
+
     def start(self, grammar: Grammar) -> Constraint:
         """A constraint at the beginning of an answer. Raises GrammarError where the grammar does not compile."""
         matcher = self._matcher(grammar.source)
         if not (self._wrap_up and grammar.closable):
-            return Constraint(matcher, self, exit=None, wrap_up=False)
-        if grammar.source not in self._exits:
-            self._exits[grammar.source] = find_closing(matcher, self.closing_tokens, fits=_ALWAYS)
-        return Constraint(matcher, self, self._exits[grammar.source], wrap_up=True)
+            return Constraint(matcher, self, Hints(grammar.hints, self.tokenizer))
+        hints, exit = self._exits.get(grammar.source, (None, None))
+        if hints is None or hints.texts != grammar.hints:
+            hints = Hints(grammar.hints, self.tokenizer)
+            exit = find_closing(matcher, self.closing_tokens, hints, fits=_ALWAYS)
+            self._exits[grammar.source] = hints, exit
+        return Constraint(matcher, self, hints, exit, wrap_up=True)
 
     def _matcher(self, source: str) -> LLMatcher:
         """A fresh matcher; a known grammar's takes a microsecond."""

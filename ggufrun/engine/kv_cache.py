@@ -13,6 +13,8 @@ from ggufrun.engine.prefix_tree import PrefixTree
 
 MIN_SHARED = 16  # shorter prefixes are cheaper to compute than to explain
 MIN_RESTORED = 128  # reading a state back costs about as much as computing this many tokens
+QUICK_SAVE = 64 << 20  # bytes; copying a state of this size out holds up running streams by some 20 ms
+WRITE_S = 0.05  # a quiet moment waits this long for the state that is being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class KvCache:
         """Forget every sequence (the context was rebuilt)."""
         self.tree = PrefixTree()
         self._cached: OrderedDict[int, None] = OrderedDict()  # finished sequences, least recently used first
-        self._unsaved: list[int] = []
+        self._unsaved: dict[int, None] = {}  # finished sequences that the disk cache was not asked about, oldest first
         self._free = list(range(self._backend.limits.sequences))
 
     @property
@@ -43,6 +45,10 @@ class KvCache:
     def pinned(self, seqs: Iterable[int]) -> int:
         """Cells that running sequences hold: the rest is free or can be evicted."""
         return self.tree.cells(seqs)
+
+    def shared(self, source: int, length: int, seqs: Iterable[int]) -> int:
+        """How many of the first `length` cells of `source` are held by `seqs` too."""
+        return self.tree.overlap(source, length, seqs)
 
     def match(self, tokens: list[int]) -> tuple[int, int]:
         """The held sequence that `tokens` can start from, and how many tokens it saves. (-1, 0): none.
@@ -68,11 +74,11 @@ class KvCache:
     def acquire(self, tokens: list[int]) -> Slot | None:
         """A sequence for `tokens`, starting from the longest prefix that is held or stored. None: no id is free."""
         source, length = self.match(tokens)
-        stored = self._restore(tokens, length)
+        stored = self._restore(tokens, source, length)
         if stored is not None:
             return stored
         if source in self._cached and length == self.tree.length(source):
-            del self._cached[source]  # go on where it ended; nothing of it is lost
+            self._uncache(source)  # go on where it ended; nothing of it is lost
             return Slot(source, length)
         if source in self._cached:
             self._cached.move_to_end(source)
@@ -109,8 +115,7 @@ class KvCache:
         if not self._share or self.tree.length(seq) < MIN_SHARED or self.tree.redundant(seq):
             self.drop(seq)
             return
-        self._cached[seq] = None
-        self._unsaved.append(seq)
+        self._cached[seq] = self._unsaved[seq] = None
         while len(self._cached) > self._keep:
             self.evict()
 
@@ -121,36 +126,55 @@ class KvCache:
         self._free.append(seq)
 
     def evict(self, spare: int = -1) -> bool:
-        """Drop the least recently used finished sequence. False: there is none."""
+        """Drop the least recently used finished sequence, saved first if that is quick. False: there is none."""
         victim = next((seq for seq in self._cached if seq != spare), None)
         if victim is None:
             return False
-        del self._cached[victim]
+        if victim in self._unsaved:
+            self._save(victim, QUICK_SAVE)
+        self._uncache(victim)
         self.drop(victim)
         return True
 
     def save_one(self) -> bool:
-        """Write one finished sequence to the disk cache. True if there may be more to write."""
-        if self._store is None:
+        """Hand the latest finished sequence to the disk cache. True if there may be more to do, False when all is."""
+        if self._store is None or not self._unsaved:
             return False
-        while self._unsaved:
-            seq = self._unsaved.pop()
-            if seq in self._cached and self._store.wants(tokens := self.tree.tokens(seq)):
-                self._store.save(tokens, self._backend.save(seq))
-                return True
-        return False
+        if self._store.finish_writing(WRITE_S):  # one at a time; the next one has to wait
+            self._save(next(reversed(self._unsaved)))
+        return True
 
-    def _restore(self, tokens: list[int], held: int) -> Slot | None:
-        """A sequence read back from the disk cache, if that saves a good deal more than what is held."""
+    def _save(self, seq: int, most: int | None = None) -> None:
+        """Save a finished sequence, if it is wanted and has at most `most` bytes. It is not asked about again."""
+        del self._unsaved[seq]
+        tokens = self.tree.tokens(seq)
+        if self._store is None or not self._store.wants(tokens):
+            return
+        size = self._backend.state_size(seq)
+        if size <= self._store.limit and (most is None or size <= most):
+            self._store.save(tokens, self._backend.save(seq))
+
+    def _uncache(self, seq: int) -> None:
+        """The sequence is used or dropped."""
+        del self._cached[seq]
+        self._unsaved.pop(seq, None)
+
+    def _restore(self, tokens: list[int], source: int, held: int) -> Slot | None:
+        """A sequence read back from the disk cache, if that saves a good deal more than the `held` tokens of `source`.
+
+        Only where the whole state finds room: nothing that runs, nor `source`, makes way for it.
+        """
         found = self._store.match(tokens) if self._store is not None and self._share else None
         if self._store is None or found is None or found.length - held < MIN_RESTORED:
             return None
+        if found.tokens > self.free_cells + self._evictable(source):
+            return None
         loaded = self._store.load(found)
-        target = self._take_id() if loaded is not None else None
+        target = self._take_id(spare=source) if loaded is not None else None
         if loaded is None or target is None:
             return None
         held_tokens, state = loaded
-        while self.free_cells < len(held_tokens) and self.evict():
+        while self.free_cells < len(held_tokens) and self.evict(source):
             pass
         length = min(found.length, len(tokens) - 1)
         restored = self._backend.restore(target, state) and self._backend.truncate(target, length)
@@ -160,3 +184,8 @@ class KvCache:
             return None
         self.tree.extend(target, tokens[:length])
         return Slot(target, length, restored=length)
+
+    def _evictable(self, spare: int) -> int:
+        """Cells that evicting every finished sequence but `spare` would free."""
+        stay = set(range(self._backend.limits.sequences)).difference(self._free, self._cached) | {spare}
+        return self.tree.used - self.tree.cells(stay)

@@ -40,6 +40,7 @@ class StoredPrefix:
 
     path: Path
     length: int
+    tokens: int  # of the whole state, which is what reading it back needs room for
 
 
 class PrefixStore:
@@ -50,7 +51,7 @@ class PrefixStore:
     """
 
     def __init__(self, folder: Path, key: str, limit_bytes: int, whole: bool = False) -> None:
-        self._folder, self._key, self._limit, self._whole = folder, digest(key.encode()), limit_bytes, whole
+        self._folder, self._key, self.limit, self._whole = folder, digest(key.encode()), limit_bytes, whole
         self._entries: dict[Path, TokenArray] = {}
         self._listed = -1  # the folder's mtime when it was last listed, in ns
         self._lock = threading.Lock()  # _entries, between the step loop and the writing thread
@@ -75,7 +76,7 @@ class PrefixStore:
                 length = _shared(wanted, held)
                 usable = length == len(held) < len(wanted) if self._whole else True
                 if usable and length >= MIN_TOKENS and (best is None or length > best.length):
-                    best = StoredPrefix(path, length)
+                    best = StoredPrefix(path, length, len(held))
         return best
 
     def load(self, stored: StoredPrefix) -> tuple[list[int], bytes] | None:
@@ -108,17 +109,18 @@ class PrefixStore:
 
     def save(self, tokens: Sequence[int], state: bytes) -> bool:
         """Write a state in the background. False if it is not wanted: too short, too large, held already, or busy."""
-        if not self.wants(tokens) or file_size(len(tokens), len(state)) > self._limit:
+        if not self.wants(tokens) or file_size(len(tokens), len(state)) > self.limit:
             return False
         array = np.array(tokens, dtype=np.int32)
         self._writing = threading.Thread(target=self._write, args=(array, state), name="prefix-store", daemon=True)
         self._writing.start()
         return True
 
-    def close(self, patience: float = 10.0) -> None:
-        """Wait for the state being written; one that takes longer is lost, never half there."""
+    def finish_writing(self, patience: float = 10.0) -> bool:
+        """Wait for the state being written: whether it is. If the process ends before, it is lost whole."""
         if self._writing is not None:
             self._writing.join(patience)
+        return not self._is_writing()
 
     def _is_writing(self) -> bool:
         return self._writing is not None and self._writing.is_alive()
@@ -161,7 +163,7 @@ class PrefixStore:
             files.append((status.st_mtime_ns, status.st_size, path))
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
-            if total <= self._limit:
+            if total <= self.limit:
                 return
             if path != spare:
                 self._remove(path)

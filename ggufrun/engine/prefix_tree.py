@@ -109,6 +109,16 @@ class PrefixTree:
                 stack.extend(node.children)
         return total
 
+    def overlap(self, seq: int, length: int, seqs: Iterable[int]) -> int:
+        """How many of the first `length` cells of `seq` at least one of `seqs` holds too."""
+        wanted, total, end = set(seqs), 0, self.length(seq)
+        for node in self._path(seq):
+            start = end - len(node.tokens)
+            if start < length and not wanted.isdisjoint(node.seqs):
+                total += min(end, length) - start
+            end = start
+        return total
+
     def _descend(self, node: _Node, tokens: list[int], depth: int) -> tuple[_Node, int]:
         best_node, best = node, depth
         for child in node.children:

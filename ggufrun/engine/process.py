@@ -15,6 +15,7 @@ from ggufrun.engine.messages import Fatal, FromWorker, Start, Stop, ToWorker, Wo
 from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
 
 TAIL_BYTES = 8192  # of the worker's stderr, kept for error messages
+REAP_S = 5.0  # from the end of its messages to its own end
 _SIGNAL_WORDS = {
     "SIGKILL": "killed by the system or a user; often because memory ran out",
     "SIGABRT": "llama.cpp gave up",
@@ -36,7 +37,8 @@ class WorkerProcess:
     ) -> None:
         self._heard, self._ended, self._debug = heard, ended, debug
         self._tail = b""
-        self._last_words = ""
+        self._last_words = ""  # its own
+        self._given_up = ""  # why we killed it
         self._outbox: SimpleQueue[ToWorker | None] = SimpleQueue()
         options = ["-X", "faulthandler"] if debug else []
         self._popen = subprocess.Popen(
@@ -51,9 +53,13 @@ class WorkerProcess:
         self._stdout = cast(BufferedReader, self._popen.stdout)
         self._stderr = cast(BufferedReader, self._popen.stderr)
         self.send(Start(settings))
-        self._thread(self._write, "outbox")
-        self._errors = self._thread(self._read_errors, "stderr")
-        self._reader = self._thread(self._read, "events")
+        try:
+            self._thread(self._write, "outbox")
+            self._errors = self._thread(self._read_errors, "stderr")
+            self._reader = self._thread(self._read, "events")
+        except RuntimeError as error:  # how Python says that the system gives no more threads
+            self._discard()
+            raise OSError(f"no thread for the worker's messages: {error}") from error
 
     @property
     def pid(self) -> int:
@@ -69,24 +75,31 @@ class WorkerProcess:
         try:
             self._popen.wait(patience)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self.kill("it did not stop when it was asked to")
         self._reader.join(1)
 
-    def kill(self) -> None:
+    def kill(self, reason: str) -> None:
+        """End it at once; `reason` is what `ending` will say."""
+        self._given_up = self._given_up or reason
         self._popen.kill()
         self._popen.wait()
 
     def ending(self) -> str:
         """How it ended, e.g. "signal 9 (SIGKILL: killed by ...)"; with its own last line where it left one."""
-        how = self._last_words or _ending(self._popen.returncode)
+        how = self._last_words or self._given_up or _ending(self._popen.returncode)
         lines = self._tail.decode("utf-8", "replace").strip().splitlines()
         last = lines[-1].strip()[:300] if lines and not self._last_words else ""
         return f"{how}; its last line was: {last}" if last else how
 
     @property
     def killed(self) -> bool:
-        """Whether it ended by SIGKILL, which is how Linux ends a process when memory runs out."""
-        return sys.platform != "win32" and self._popen.returncode == -signal.SIGKILL
+        """Whether others ended it by SIGKILL, which is how Linux ends a process when memory runs out."""
+        return sys.platform != "win32" and self._popen.returncode == -signal.SIGKILL and not self._given_up
+
+    @property
+    def given_up(self) -> bool:
+        """Whether we ended it."""
+        return bool(self._given_up)
 
     def _thread(self, target: Callable[[], None], name: str) -> threading.Thread:
         thread = threading.Thread(target=target, name=f"worker-{self.pid}-{name}", daemon=True)
@@ -100,40 +113,64 @@ class WorkerProcess:
                 writer.write([message])
         except PipeClosed:
             pass
+        except Exception as error:  # where this thread ends: a worker that hears nothing more is lost
+            self.kill(f"a message to it could not be sent ({type(error).__name__}: {error})")
         _close(self._stdin)
 
     def _read(self) -> None:
-        reader = PipeReader(self._stdout)
         try:
-            while True:
-                messages: Sequence[FromWorker] = reader.read()
-                if isinstance(messages[-1], Fatal):
-                    self._last_words = messages[-1].message
-                self._heard(self, messages)
+            self._listen()
         except PipeClosed:
             pass
+        except Exception as error:  # where this thread ends: a worker that nobody hears is lost
+            self.kill(f"a message of it could not be read ({type(error).__name__}: {error})")
         self._reap()
+
+    def _listen(self) -> None:
+        reader = PipeReader(self._stdout)
+        while True:
+            messages: Sequence[FromWorker] = reader.read()
+            if isinstance(messages[-1], Fatal):
+                self._last_words = messages[-1].message
+            self._heard(self, messages)
 
     def _reap(self) -> None:
         try:
-            self._popen.wait(5)
+            self._popen.wait(REAP_S)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self.kill("it closed its pipe and did not exit")
         self._outbox.put(None)
         self._errors.join(1)
         _close(self._stdout)
         _close(self._stderr)
         self._ended(self)
 
+    def _discard(self) -> None:
+        """Leave nothing behind of a worker that could not be taken over."""
+        self.kill("it could not be taken over")
+        self._outbox.put(None)
+        for file in (self._stdin, self._stdout, self._stderr):
+            _close(file)
+
     def _read_errors(self) -> None:
+        echo = self._debug
         try:
             while chunk := os.read(self._stderr.fileno(), 4096):
                 self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-                if self._debug:
-                    sys.stderr.write(chunk.decode("utf-8", "replace"))
-                    sys.stderr.flush()
+                echo = echo and _echo(chunk)  # reading goes on without: a full pipe would hold the worker up
         except (OSError, ValueError):
             pass  # closed under us
+
+
+def _echo(chunk: bytes) -> bool:
+    """Show the worker's words on our standard error; False where that is gone."""
+    if sys.stderr is None:
+        return False
+    try:
+        print(chunk.decode("utf-8", "replace"), end="", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _close(file: BufferedReader | BufferedWriter) -> None:

@@ -35,8 +35,12 @@ Item = Prefill | Generate
 
 
 class Scheduler:
-    def __init__(self, parallel: int, waits: bool) -> None:
-        self._parallel, self._waits = parallel, waits
+    """`waits`: a request may wait for a prefix that another one is computing. `pauses`: the other one's prompt is cut
+    just there, since a sliding window leaves what it has passed behind.
+    """
+
+    def __init__(self, parallel: int, waits: bool, pauses: bool = False) -> None:
+        self._parallel, self._waits, self._pauses = parallel, waits, pauses
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
 
@@ -70,11 +74,16 @@ class Scheduler:
                 continue
             shared = min(common_prefix(leader.tokens, sequence.tokens), most)
             if shared - held >= MIN_GAIN and leader.computed < shared:
+                if self._pauses:
+                    leader.pause = shared if leader.pause <= leader.computed else min(leader.pause, shared)
                 return True
         return False
 
     def has_room(self, sequence: Sequence, reused: int, pinned: int, context: int) -> bool:
-        """Whether the sequence can start without soon taking cells from those that run. Alone it always can."""
+        """Whether the sequence can start without soon taking cells from those that run. Alone it always can.
+
+        `pinned` cells are held by running sequences; the sequence finds `reused` of them where its own tokens begin.
+        """
         if not self.running:
             return True
         owed = sum(other.pending for other in self.running) + HEADROOM * (len(self.running) + 1)
@@ -103,6 +112,8 @@ class Scheduler:
         for sequence in self.running:
             if sequence.request.id not in planned and room > 0:
                 count = min(room, sequence.pending)
+                if sequence.pause > sequence.computed:
+                    count = min(count, sequence.pause - sequence.computed)
                 items.append(Prefill(sequence, count, completes=count == sequence.pending))
                 room -= count
         return items

@@ -20,6 +20,7 @@ class Sequence:
     tokens: list[int] = field(default_factory=list)  # prompt and all decided tokens
     seq: int = -1  # KV sequence id while running
     computed: int = 0  # leading tokens that are in the KV cache
+    pause: int = 0  # a prefill chunk ends here: another request waits to share these leading tokens
     emitted: int = 0  # leading tokens that the client has (the prompt counts as emitted)
     draft: NgramDraft | None = None
     reason: FinishReason | None = None  # decided, though forced tokens may still wait for their logprobs

@@ -5,10 +5,12 @@ All state but `_incoming` belongs to the loop's thread. What the worker does wit
 
 import asyncio
 import itertools
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ggufrun.engine.messages import (
     Cancel,
@@ -43,9 +45,25 @@ from ggufrun.errors import (
 )
 
 STOP_S = 3.0
-CRASH_WINDOW_S = 60.0
-RESTART_DELAYS_S = (0.0, 1.0)  # after the first and the second crash within the window; after one more it stays down
+CRASH_WINDOW_S = 60.0  # a worker that was loaded for so long ran well: its crash counts as a first one
+RESTART_DELAYS_S = (0.0, 1.0)  # after the first and the second crash in a row; after one more it stays down
+COOL_DOWN_S = CRASH_WINDOW_S  # how long it stays down: then the next request starts it again
 UNREAD_LIMIT = 1 << 18  # tokens (logprobs count too) that one reader may leave unread before its request is cancelled
+
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Down:
+    """Why there is no worker, and from when on (monotonic seconds) a request may start it again."""
+
+    reason: str
+    until: float
+
+    def error(self) -> EngineCrashed:
+        left = self.until - time.monotonic()
+        return EngineCrashed(self.reason, restarting=False, retry_s=max(1, math.ceil(left)))
 
 
 class Service:
@@ -62,22 +80,27 @@ class Service:
         self._streams: dict[int, Stream] = {}
         self._ids = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._loaded: asyncio.Future[None] | None = None
-        self._on_progress: Callable[[float], None] | None = None
-        self._crashes: deque[float] = deque(maxlen=len(RESTART_DELAYS_S) + 1)
-        self._since_ready = 0  # crashes since the model was last loaded
+        self._waiting: dict[asyncio.Future[None], Progress | None] = {}  # for the model to be loaded
+        self._crashes = 0  # in a row
+        self._loaded_at: float | None = None  # monotonic seconds; None: the worker is loading, or there is none
         self._load_error: GgufrunError | None = None
-        self._down: str | None = None
+        self._failed: GgufrunError | None = None  # the first load did: for good
+        self._down: _Down | None = None
         self._incoming: deque[tuple[WorkerProcess, Sequence[FromWorker] | None]] = deque()  # None: it ended
         self._scheduled = False
         self._closed = False
         self._lock = threading.Lock()  # _closed against _process
         self._process: WorkerProcess | None = None
-        self._spawn()
+        try:
+            self._spawn()
+        except OSError as error:
+            raise EngineError(
+                f"The model's process could not be started: {error}.", "Close other programs, then load it again."
+            ) from error
 
     @classmethod
     async def start(
-        cls, settings: WorkerSettings, on_progress: Callable[[float], None] | None = None, debug: bool = False
+        cls, settings: WorkerSettings, on_progress: Progress | None = None, debug: bool = False
     ) -> "Service":
         """Load the model. `on_progress` hears 0 to 1, on the loop. Raises what `ready` raises."""
         service = cls(settings, debug)
@@ -88,25 +111,26 @@ class Service:
             raise
         return service
 
-    async def ready(self, on_progress: Callable[[float], None] | None = None) -> None:
-        """Wait until the model is loaded.
+    async def ready(self, on_progress: Progress | None = None) -> None:
+        """Wait until the model is loaded; returns at once where it is. May be asked again, also while it restarts.
 
-        Raises ModelFileError, OutOfMemory or OptionError as the worker raised it, EngineClosed, or EngineError. Asked
-        again, it returns at once where the model is loaded.
+        Raises ModelFileError, OutOfMemory or OptionError as the worker raised it, EngineClosed, EngineCrashed where
+        the worker stays down, or EngineError.
         """
-        if self._down is not None:
-            raise EngineCrashed(self._down, restarting=False)
-        if self._info is not None and not self._closed:
+        if self._failed is not None and not self._closed:
+            raise self._failed
+        self._check()
+        if self._loaded_at is not None:
             return
-        if self._closed:
-            raise EngineClosed
         self._loop = asyncio.get_running_loop()
-        self._loaded, self._on_progress = self._loop.create_future(), on_progress
+        waiter = self._loop.create_future()
+        self._waiting[waiter] = on_progress
+        self._scheduled = False  # an earlier loop may have ended without reading
         self._wake()
         try:
-            await self._loaded
+            await waiter
         finally:
-            self._loaded = None
+            del self._waiting[waiter]
 
     @property
     def context(self) -> int:
@@ -133,10 +157,9 @@ class Service:
         return next(self._ids)
 
     def submit(self, request: GenerationRequest) -> Stream:
-        if self._closed:
-            raise EngineClosed
-        if self._down is not None:
-            raise EngineCrashed(self._down, restarting=False)
+        self._check()
+        if self._loop is None:
+            raise EngineError("The model is not loaded yet.", "Await Service.ready() first.")
         engine = self._settings.engine
         if len(self._streams) >= engine.parallel + engine.queue:
             raise EngineBusy(len(self._streams) - engine.parallel)
@@ -148,15 +171,26 @@ class Service:
     def close(self) -> None:
         """End all streams, stop the worker, and kill it if that takes over 3 s. May be called more than once."""
         with self._lock:
-            closing, self._closed = not self._closed, True
+            self._closed = True
             process = self._process
-        if process is not None and closing:
-            self._wake()
-            process.stop(STOP_S if self._info is not None else 0.0)
+        self._wake()  # without a process too: streams may be waiting for its restart
+        if process is not None:
+            process.stop(STOP_S if self._loaded_at is not None else 0.0)
 
     async def aclose(self) -> None:
         """`close` without blocking the loop."""
         await asyncio.to_thread(self.close)
+
+    def _check(self) -> None:
+        """Raise what stands against a request. A worker that was down for long enough is started again."""
+        if self._closed:
+            raise EngineClosed
+        if self._failed is not None:
+            raise EngineCrashed(_detail(self._failed), restarting=False)
+        if self._down is not None and self._down.until <= time.monotonic():
+            self._try_again()
+        if self._down is not None:
+            raise self._down.error()
 
     def _cancel(self, id: int) -> None:
         if id not in self._streams:
@@ -186,15 +220,18 @@ class Service:
         self._wake()
 
     def _wake(self) -> None:
-        if self._loop is None or self._scheduled:
+        loop = self._loop
+        if loop is None or (self._scheduled and not loop.is_closed()):
             return
         self._scheduled = True
         try:
-            self._loop.call_soon_threadsafe(self._deliver)
+            loop.call_soon_threadsafe(self._deliver)
         except RuntimeError:  # the loop is closed: nobody listens any more
-            process = self._process
-            if process is not None and not self._closed:
-                process.kill()
+            with self._lock:
+                closed, self._closed = self._closed, True
+                process = self._process
+            if process is not None and not closed:
+                process.kill("the event loop that listened to it has ended")
 
     def _deliver(self) -> None:
         self._scheduled = False  # before reading: what comes from here on is seen now or wakes the loop again
@@ -215,10 +252,9 @@ class Service:
             case Tokens() | PromptProgress() | Finished() | Failed():
                 self._event(message)
             case LoadProgress(fraction):
-                if self._on_progress is not None and self._loaded is not None:
-                    self._on_progress(fraction)
+                self._progress(fraction)
             case Ready(info):
-                self._info, self._since_ready = info, 0
+                self._info, self._loaded_at = info, time.monotonic()
                 self._settle(None)
             case LoadFailed():
                 self._load_error = message.error()
@@ -236,14 +272,23 @@ class Service:
         elif isinstance(event, Finished | Failed):
             del self._streams[event.id]
 
+    def _progress(self, fraction: float) -> None:
+        for waiter, report in self._waiting.items():
+            if report is not None and not waiter.done():
+                try:
+                    report(fraction)
+                except Exception as error:  # the caller's own: it goes back there, and other messages are not lost
+                    waiter.set_exception(error)
+
     def _settle(self, error: GgufrunError | None) -> None:
-        """Answer `ready`, if it waits."""
-        if self._loaded is None or self._loaded.done():
-            return
-        if error is None:
-            self._loaded.set_result(None)
-        else:
-            self._loaded.set_exception(error)
+        """Answer those who wait in `ready`."""
+        for waiter in self._waiting:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
 
     def _close_streams(self) -> None:
         self._settle(EngineClosed())
@@ -259,12 +304,11 @@ class Service:
         if self._closed:
             return
         if self._info is None:  # the first load
-            error = load_error or self._load_crash(process)
-            self._down = str(error)
-            self._settle(error)
-            self._fail_streams(EngineCrashed(self._down, restarting=False))
+            self._failed = load_error or self._load_crash(process)
+            self._settle(self._failed)
+            self._fail_streams(EngineCrashed(_detail(self._failed), restarting=False))
             return
-        self._crashed(str(load_error) if load_error is not None else process.ending())
+        self._crashed(_detail(load_error) if load_error is not None else process.ending())
 
     def _load_crash(self, process: WorkerProcess) -> GgufrunError:
         if process.killed:
@@ -272,21 +316,21 @@ class Service:
                 f"The system killed the process that loaded the model ({process.ending()}).",
                 "Use a smaller model, a smaller --context or a smaller --kv-type.",
             )
+        if process.given_up:
+            return EngineError(f"The model's process was ended while loading: {process.ending()}.", "Load it again.")
         reason = f"llama.cpp ended while loading it: {process.ending()}"
         return ModelFileError(self._settings.model.path, reason, "The file may be damaged: get it again.")
 
     def _crashed(self, detail: str) -> None:
-        """Fail what ran, and restart at once, then after a second, then not at all."""
-        now = time.monotonic()
-        self._crashes.append(now)
-        self._since_ready += 1
-        count = max(self._since_ready, sum(now - crash < CRASH_WINDOW_S for crash in self._crashes))
-        if count > len(RESTART_DELAYS_S):
-            self._stay_down(f"{detail}. It ended {count} times in a row")
+        """Fail what ran, and restart at once, then after a second, then only when asked after a pause."""
+        ran_well = self._loaded_at is not None and time.monotonic() - self._loaded_at >= CRASH_WINDOW_S
+        self._crashes, self._loaded_at = 1 if ran_well else self._crashes + 1, None
+        if self._crashes > len(RESTART_DELAYS_S):
+            self._stay_down(f"{detail}. It ended {self._crashes} times in a row")
             return
         self._fail_streams(EngineCrashed(detail))
         if self._loop is not None:
-            self._loop.call_later(RESTART_DELAYS_S[count - 1], self._respawn)
+            self._loop.call_later(RESTART_DELAYS_S[self._crashes - 1], self._respawn)
 
     def _respawn(self) -> None:
         try:
@@ -295,5 +339,17 @@ class Service:
             self._stay_down(f"it could not be restarted: {error}")
 
     def _stay_down(self, reason: str) -> None:
-        self._down = reason
-        self._fail_streams(EngineCrashed(reason, restarting=False))
+        self._down = _Down(reason, time.monotonic() + COOL_DOWN_S)
+        self._settle(self._down.error())
+        self._fail_streams(self._down.error())
+
+    def _try_again(self) -> None:
+        """Start it once: with its restarts used up, one more crash and it is down for another pause."""
+        self._crashes = max(self._crashes, len(RESTART_DELAYS_S))
+        self._down = None
+        self._respawn()
+
+
+def _detail(error: GgufrunError) -> str:
+    """As a part of a longer sentence."""
+    return str(error).rstrip(".")

@@ -25,11 +25,15 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A constraint, as `llguidance.LLMatcher` takes it. `closable`: JSON that is closed at the budget, not cut."""
+    """A constraint, as `llguidance.LLMatcher` takes it. `closable`: JSON that is closed at the budget, not cut.
+
+    `hints`: texts between quotes, as JSON writes them, that some of its strings may consist of.
+    """
 
     source: str
     closable: bool = False
     shortest: int = 0  # tokens of the shortest valid answer, where known
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class Worker:
         while time.monotonic() < end and self._idle():
             pass
         if self._store is not None:
-            self._store.close(max(0.0, end - time.monotonic()))
+            self._store.finish_writing(max(0.0, end - time.monotonic()))
         self._engine.close()
 
 

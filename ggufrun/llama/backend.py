@@ -126,8 +126,11 @@ class LlamaBackend:
         needed = max(0, length - self.model.window) if self.model.window else 0
         return 0 <= first <= needed and last >= length - 1
 
+    def state_size(self, seq: int) -> int:
+        return int(ll.llama_state_seq_get_size(self._open(), seq))
+
     def save(self, seq: int) -> bytes:
-        size = ll.llama_state_seq_get_size(self._open(), seq)
+        size = self.state_size(seq)
         buffer = np.empty(size, np.uint8)
         written = ll.llama_state_seq_get_data(self._context, buffer.ctypes.data_as(_BYTES), size, seq)
         return buffer[:written].tobytes()

@@ -16,11 +16,14 @@ _SAMPLES, _SAMPLE = 32, 16 << 10  # and spread between them
 _SPLIT = re.compile(r"-00001-of-(\d{5})\.gguf$")
 
 
-def state_key(settings: ModelSettings) -> str:
-    """Equal keys: a state saved by one process is right in another. Raises OSError if a file is gone."""
+def state_key(settings: ModelSettings, flash_attention: int) -> str:
+    """Equal keys: a state saved by one process is right in another. Raises OSError if a file is gone.
+
+    `flash_attention` is llama.cpp's number for what was settled on, since it decides how values lie in the cache.
+    """
     files = [_digest(path) for path in split_files(settings.path)]
     loras = [f"lora {_digest(lora.path)} {lora.scale}" for lora in settings.loras]
-    cache = f"kv {settings.kv_type} flash {settings.flash_attention}"
+    cache = f"kv {settings.kv_type} flash {flash_attention}"
     return "\n".join([*files, *loras, cache, library.version()])
 
 

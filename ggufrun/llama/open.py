@@ -28,7 +28,7 @@ def open_backend(model: ModelSettings, engine: EngineSettings, progress: Callabl
     return OpenedModel(
         backend=backend,
         vocabulary=vocabulary,
-        key=state_key(model) if engine.disk_cache is not None else "",
+        key=state_key(model, backend.plan.flash_attention) if engine.disk_cache is not None else "",
         description=described.description,
         parameters=described.parameters,
         context_train=described.context_train,

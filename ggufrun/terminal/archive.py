@@ -38,7 +38,8 @@ def save(session: Session, path: Path) -> None:
             load(path)
         except OptionError as error:
             raise OptionError(f"{path} exists and is no saved conversation.", "Give another name.") from error
-    head = [Message(role="system", content=session.system)] if session.system else []
+    system = session.system_prompt
+    head = [Message(role="system", content=system)] if system else []
     document = {
         "format": FORMAT,
         "model": session.model,

@@ -10,7 +10,7 @@ from typing import Literal
 from ggufrun.chat.types import ChatOptions
 from ggufrun.errors import OptionError
 from ggufrun.terminal import archive
-from ggufrun.terminal.options import OPTIONS, find, given_options, set_option
+from ggufrun.terminal.options import OPTIONS, default_options, find, given_options, set_option
 from ggufrun.terminal.session import Session
 
 
@@ -64,14 +64,16 @@ def _system(session: Session, rest: str) -> Outcome:
     if rest:
         session.system = rest
         return Outcome(("The system prompt holds from the next message on.",))
-    shown = f"System prompt: {session.system}" if session.system else "There is no system prompt."
+    label = "System prompt by default" if session.system is None else "System prompt"
+    shown = f"{label}: {session.system_prompt}" if session.system_prompt else "There is no system prompt."
     return Outcome((shown, "/system TEXT sets it, /system none removes it."))
 
 
 def _set(session: Session, rest: str) -> Outcome:
     if not rest:
-        given = given_options(session.options)
-        lines = [f"{name} = {given.get(name, 'default')}  ({option.accepts})" for name, option in OPTIONS.items()]
+        defaults = {name: f"{value} by default" for name, value in default_options(session.defaults).items()}
+        values = {**dict.fromkeys(OPTIONS, "default"), **defaults, **given_options(session.options)}
+        lines = [f"{name} = {values[name]}  ({option.accepts})" for name, option in OPTIONS.items()]
         return Outcome((*lines, "/set NAME VALUE changes one, /set NAME default takes it back."))
     name, _, text = rest.partition(" ")
     if not text.strip():
@@ -82,7 +84,8 @@ def _set(session: Session, rest: str) -> Outcome:
 
 def _retry(session: Session, rest: str) -> Outcome:
     session.ask_again()  # refuses where there is nothing to retry
-    if session.options.temperature == 0:
+    temperature = session.options.temperature
+    if (session.defaults.temperature if temperature is None else temperature) == 0:
         return Outcome(("The temperature is 0, so the answer may be the same: /set temperature 0.7",), "retry")
     return Outcome((), "retry")
 

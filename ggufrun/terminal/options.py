@@ -7,13 +7,11 @@ import difflib
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
-from ggufrun.chat.types import ChatOptions
+from ggufrun.chat.types import AnswerSettings, ChatOptions, Effort
 from ggufrun.errors import OptionError
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +82,9 @@ OPTIONS: Mapping[str, Option] = {
         Option("seed", "int", 0, (1 << 32) - 2),  # llama.cpp reads 2**32 - 1 as "random"
         Option("max_tokens", "int", 1),
         Option("stop", "strings"),
-        Option("reasoning_effort", "word", words=EFFORTS),
+        Option("reasoning_effort", "word", words=get_args(Effort)),
     )
 }
-_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(ChatOptions)}
 
 
 def chat_options(values: Mapping[str, Any], base: ChatOptions | None = None) -> ChatOptions:
@@ -109,18 +106,27 @@ def find(name: str) -> Option:
 
 
 def set_option(options: ChatOptions, name: str, text: str) -> ChatOptions:
-    """The options after `/set NAME TEXT`; the text `default` takes the option back to its default."""
+    """The options after `/set NAME TEXT`; the text `default` leaves the option to the model again."""
     option = find(name)
     if text.strip() == "default":
-        return replace(options, **{option.name: _DEFAULTS[option.name]})
+        unset: dict[str, Any] = {option.name: None}
+        return replace(options, **unset)
     return chat_options({option.name: option.read(text)}, options)
 
 
 def given_options(options: ChatOptions) -> dict[str, Any]:
-    """The options that differ from their defaults, as JSON-ready values."""
+    """The options that were set, as JSON-ready values."""
+    return _written(options)
+
+
+def default_options(settings: AnswerSettings) -> dict[str, Any]:
+    """What holds for options that were not set, where there is something to say, in the same form."""
+    return {name: value for name, value in _written(settings).items() if value != []}
+
+
+def _written(options: ChatOptions | AnswerSettings) -> dict[str, Any]:
     values = {name: getattr(options, name) for name in OPTIONS}
-    changed = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in changed.items()}
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items() if v is not None}
 
 
 def options_from_json(values: object) -> ChatOptions:

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ggufrun.chat.types import ChatOptions, ChatRequest, Constraint, Message
+from ggufrun.chat.types import AnswerSettings, ChatOptions, ChatRequest, Constraint, Message
 from ggufrun.errors import OptionError
 from ggufrun.terminal.answer import Answer
 
@@ -15,10 +15,16 @@ class Session:
 
     model: str
     options: ChatOptions = field(default_factory=ChatOptions)
-    system: str = ""
+    system: str | None = None  # None: the model's default; "": none
     constraint: Constraint | None = None
     messages: list[Message] = field(default_factory=list)
     file: Path | None = None  # where the conversation was saved to or loaded from
+    defaults: AnswerSettings = field(default_factory=AnswerSettings)  # the model's
+
+    @property
+    def system_prompt(self) -> str:
+        """The system prompt that holds, "" for none."""
+        return self.defaults.system if self.system is None else self.system
 
     def ask(self, text: str) -> ChatRequest:
         """The request for a new turn. The conversation stays as it is until `keep`."""
@@ -43,4 +49,5 @@ class Session:
 
     def _request(self, turns: tuple[Message, ...], options: ChatOptions) -> ChatRequest:
         head = (Message(role="system", content=self.system),) if self.system else ()
-        return ChatRequest(messages=(*head, *turns), options=options, constraint=self.constraint)
+        default = self.system is None
+        return ChatRequest((*head, *turns), options, constraint=self.constraint, default_system=default)

@@ -1,13 +1,24 @@
 """What a request becomes for the engine, and each request that is refused, with the field to blame."""
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from ggufrun.chat.compile import Compiler, SamplingDefaults
+from ggufrun.chat.compile import Compiler
+from ggufrun.chat.encoded import EncodedPrompt
 from ggufrun.chat.style import OutputStyle
-from ggufrun.chat.types import ChatOptions, ChatRequest, Function, Message, NamedFunction, NamedTool, Tool
+from ggufrun.chat.types import (
+    AnswerSettings,
+    ChatOptions,
+    ChatRequest,
+    Function,
+    Message,
+    NamedFunction,
+    NamedTool,
+    Tool,
+)
 from ggufrun.engine.types import Grammar, SamplingParams
 from ggufrun.errors import BudgetTooSmall, EmptyPrompt, PromptTooLong, RequestError
 from tests.chat.local_model import FakeEncoder
@@ -100,13 +111,82 @@ def test_a_budget_under_the_shortest_answer_is_refused(options: dict[str, int], 
     assert (caught.value.needed, caught.value.budget) == (5, budget)
 
 
-def test_the_request_comes_before_the_card_and_the_card_before_the_default() -> None:
-    assert compiler().compile(ask()).sampling == SamplingParams(temperature=0.7, top_p=1.0)
-    card = SamplingDefaults(0.15, 0.9, 40, 0.05)
-    carded = Compiler(VOCABULARY, FakeEncoder(), lambda request, prompt: None, 64, card)
-    assert carded.compile(ask()).sampling == SamplingParams(0.15, 0.9, 40, 0.05)
-    zero: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "top_k": 0, "min_p": 0.0}
-    assert carded.compile(ask(**zero)).sampling == SamplingParams(0.0, 0.5, 0, 0.0)
+@dataclass
+class Recording(FakeEncoder):
+    """Encodes all messages, and keeps what it was asked."""
+
+    requests: list[ChatRequest] = field(default_factory=list)
+
+    def encode(self, request: ChatRequest) -> EncodedPrompt:
+        self.requests.append(request)
+        said = "\n".join(f"{message.role[0]}:{message.content}" for message in request.messages)
+        return EncodedPrompt(tuple(said.encode()), self.style, self.dialect)
+
+
+def settled(**settings: Any) -> tuple[Compiler, list[ChatRequest]]:
+    """A compiler with these settings, and the requests that its encoder and its grammars see."""
+    encoder = Recording()
+
+    def grammar(request: ChatRequest, prompt: EncodedPrompt) -> None:
+        encoder.requests.append(request)
+
+    return Compiler(VOCABULARY, encoder, grammar, 64, AnswerSettings(**settings)), encoder.requests
+
+
+SET: dict[str, Any] = {
+    "temperature": 0.15, "top_p": 0.9, "top_k": 40, "min_p": 0.05, "presence_penalty": 1.0, "frequency_penalty": -1.0,
+    "repetition_penalty": 1.1, "seed": 7, "max_tokens": 9, "min_tokens": 2, "stop": ("END",),
+    "reasoning_effort": "high",
+}  # fmt: skip
+
+
+def test_what_a_request_leaves_open_comes_from_the_settings() -> None:
+    assert compiler().compile(ask()).sampling == SamplingParams(temperature=0.7)
+    of, seen = settled(**SET)
+    compiled = of.compile(ask())
+    assert compiled.sampling == SamplingParams(0.15, 0.9, 40, 0.05, 1.0, -1.0, 1.1, 7)
+    assert (compiled.max_tokens, compiled.min_tokens, compiled.stops) == (9, 2, ("END",))
+    assert [(r.options.reasoning_effort, r.options.max_tokens) for r in seen] == [("high", 9)] * 2
+
+
+def test_what_a_request_says_wins_with_a_zero_and_with_nothing_too() -> None:
+    of, seen = settled(**SET)
+    zero: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+    more: dict[str, Any] = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "seed": 0, "stop": ()}
+    compiled = of.compile(ask(**zero, **more, max_tokens=3, min_tokens=0, reasoning_effort="none"))
+    assert compiled.sampling == SamplingParams(0.0, 0.5, 0, 0.0, seed=0)
+    assert (compiled.max_tokens, compiled.min_tokens, compiled.stops) == (3, 0, ())
+    assert [request.options.reasoning_effort for request in seen] == ["none"] * 2
+
+
+def test_fewer_tokens_allowed_than_the_settings_want() -> None:
+    compiled = settled(min_tokens=9)[0].compile(ask(max_tokens=3))
+    assert (compiled.max_tokens, compiled.min_tokens) == (3, 3)
+
+
+TOLD = tuple(Message(role=role, content="own") for role in ("system", "developer"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (ask(), "s:be brief\nu:hello"),
+        (ChatRequest((TOLD[0], *HELLO)), "s:own\nu:hello"),
+        (ChatRequest((*HELLO, TOLD[1])), "u:hello\nd:own"),
+        (ChatRequest((Message(role="system", content=""), *HELLO)), "s:\nu:hello"),
+        (ChatRequest(HELLO, default_system=False), "u:hello"),
+        (ChatRequest((*HELLO, Message(role="assistant", content="x"))), "s:be brief\nu:hello\na:x"),
+    ],
+)
+def test_the_system_prompt_of_the_settings(request_: ChatRequest, said: str) -> None:
+    of, _ = settled(system="be brief")
+    assert bytes(of.compile(request_).prompt).decode() == said
+    assert of.count(request_) == len(said)
+
+
+def test_a_system_prompt_is_no_question() -> None:
+    with pytest.raises(EmptyPrompt):
+        settled(system="be brief")[0].compile(ChatRequest(()))
 
 
 def test_each_choice_has_its_own_seed() -> None:

@@ -309,6 +309,19 @@ def test_parallel_calls_are_allowed_on_request(factory: GrammarFactory, style: O
     assert max(counts) > 1
 
 
+@pytest.mark.parametrize("style", [HERMES, V3, V13], ids=["hermes", "v3", "v13"])
+def test_patterns_in_arguments_are_closed(factory: GrammarFactory, style: OutputStyle) -> None:
+    sku = {"sku": {"type": "string", "pattern": "[A-Z]{3}-[0-9]{4}"}}
+    order = {"type": "object", "properties": sku, "required": ["sku"], "additionalProperties": False}
+    request = ChatRequest(messages=(), tools=(tool("order", order),), tool_choice="any")
+    grammar = compiled(factory, request, style)
+    assert grammar.hints == ("AAA-0000",)
+    for seed in range(8):
+        text = ramble(grammar, seed, grammar.shortest + 9 * seed)
+        assert [name for name, _ in read_calls(text, style)] == ["order"]
+        jsonschema.validate(read_calls(text, style)[0][1], order)
+
+
 def test_json_or_a_call_where_tools_are_at_hand(factory: GrammarFactory) -> None:
     request = calling("auto", constraint=Constraint("json_schema", schema=CITY))
     for style in (HERMES, V13):

@@ -119,6 +119,38 @@ def test_a_followed_leader_that_is_cancelled_does_not_strand_the_followers() -> 
     assert outcomes[1].finished is not None and outcomes[1].finished.stats.cached_tokens >= 60
 
 
+def test_followers_in_a_sliding_window_share_before_the_leader_has_passed_on() -> None:
+    backend = FakeBackend(context=2000, memory=MemoryKind.SLIDING, window=24)
+    engine = make_engine(backend, SMALL)
+    shared = tuple(random.Random(1).randrange(1, 64) for _ in range(230))
+    tail = tuple(random.Random(2).randrange(1, 64) for _ in range(300))
+    leader = GenerationRequest(0, (*shared, *tail), max_tokens=4)
+    followers = [GenerationRequest(i, (*shared, 10 + i, 20 + i), max_tokens=4) for i in (1, 2)]
+    for request in (leader, *followers):
+        engine.submit(request)
+    outcomes = run(engine)
+    for request in followers:
+        finished = outcomes[request.id].finished
+        assert finished is not None and finished.stats.cached_tokens == len(shared)
+        assert outcomes[request.id].tokens == alone(request, 2000)
+
+
+def test_cells_shared_with_a_finished_request_are_charged_once() -> None:
+    """A runs on a prefix that B computed; C shares it too and starts beside A instead of waiting for its end."""
+    backend = FakeBackend(context=400)
+    engine = make_engine(backend, SMALL)
+    stem = tuple(random.Random(1).randrange(1, 64) for _ in range(200))
+    engine.submit(GenerationRequest(1, (*stem, 1, 2), max_tokens=1))
+    run(engine)
+    engine.submit(GenerationRequest(2, (*stem, 3, 4), max_tokens=120, ignore_end=True))
+    outcomes: dict[int, Outcome] = {}
+    record(outcomes, engine.step())
+    engine.submit(GenerationRequest(3, (*stem, 5, 6), max_tokens=2, ignore_end=True))
+    for _ in range(5):
+        record(outcomes, engine.step())
+    assert outcomes[3].finished is not None and outcomes[2].ends == 0
+
+
 def test_a_second_turn_goes_on_where_the_first_ended() -> None:
     backend = FakeBackend(context=1000)
     engine = make_engine(backend, SMALL)
@@ -201,3 +233,8 @@ def test_a_prompt_that_does_not_fit_fails_without_touching_the_model() -> None:
     assert outcomes[1].failed is not None and "64" in outcomes[1].failed.message
     assert outcomes[2].failed is not None
     assert backend.steps == 0
+
+
+def test_a_quiet_moment_needs_no_grammars() -> None:
+    """A vocabulary without an end token cannot have any, and must not end the worker for it."""
+    assert make_engine(FakeBackend(), SMALL).idle() is False

@@ -222,6 +222,17 @@ def test_closing(schema: dict[str, Any], prefix: str | bytes, expected: str | No
     assert not constraint.accepting or closing == ()
 
 
+def test_a_vocabulary_with_two_tokens_for_a_byte_closes_what_may_go_on() -> None:
+    """As SentencePiece's have, with a token for each byte beside those for texts."""
+    doubled = FakeVocabulary(words=tuple('[]{}",: 0'))
+    constraint = GrammarCompiler(doubled, jump_forward=False).start(json_grammar({"type": "object"}))
+    for token in ids('{"a": [{"b": 1'):
+        constraint.advance(token, 10_000)
+    closing = constraint.closing()
+    assert closing is not None
+    assert b"".join(doubled.piece(token) for token in closing) == b"}]}"
+
+
 def test_closing_where_the_answer_may_end_takes_nothing() -> None:
     assert at({"type": "integer"}, "12").closing() == ()
 

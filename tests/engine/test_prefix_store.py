@@ -26,7 +26,7 @@ def numbers(seed: int, count: int) -> list[int]:
 
 def put(store: PrefixStore, tokens: list[int], state: bytes = b"state") -> bool:
     accepted = store.save(tokens, state)
-    store.close()
+    store.finish_writing()
     return accepted
 
 

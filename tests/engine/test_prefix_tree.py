@@ -62,6 +62,9 @@ def test_random_operations_equal_the_plain_model(seed: int) -> None:
         assert tree.used == plain.cells(set(range(8)))
         some = {s for s in range(8) if rng.random() < 0.5}
         assert tree.cells(some) == plain.cells(some)
+        length = rng.randint(0, tree.length(seq))
+        theirs = {cell for s in some for cell, _ in plain.held.get(s, [])}
+        assert tree.overlap(seq, length, some) == sum(c in theirs for c, _ in plain.held.get(seq, [])[:length])
 
 
 def test_common_prefix_finds_every_difference() -> None:

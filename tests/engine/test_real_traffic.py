@@ -141,7 +141,7 @@ def test_a_stored_prefix_continues_like_a_computed_one(demo: Rig, tmp_path: Path
         outcome = run(engine)[1]
         while engine.idle():
             pass
-        store.close()
+        store.finish_writing()
         assert outcome.finished is not None
         said.append((outcome.tokens, outcome.finished.stats.restored_tokens))
     assert said[0][1] == 0 and said[1][1] == len(request.prompt) - 1

@@ -1,5 +1,6 @@
 """Models for the real worker process: fake backends that do what their name or a request's first token says."""
 
+import gc
 import os
 import signal
 import time
@@ -8,13 +9,14 @@ from dataclasses import dataclass
 
 from ggufrun.engine.backend import DecodeStatus, Run
 from ggufrun.engine.opened import OpenedModel
+from ggufrun.engine.pipe import PipeWriter
 from ggufrun.engine.types import SamplingParams
 from ggufrun.errors import ModelFileError
 from ggufrun.settings import EngineSettings, ModelSettings
 from tests.fake_backend import END, VOCABULARY, FakeBackend, FakeSampler
 
 STEP_S = 0.002
-ABORT, RAISE, RAISE_FOR_GOOD, HANG, PRINT = 63, 62, 61, 60, 59  # as a prompt's first token
+ABORT, RAISE, RAISE_FOR_GOOD, HANG, PRINT, GARBLE, SHOUT = 63, 62, 61, 60, 59, 58, 57  # as a prompt's first token
 BAD_TOP_K = 13
 
 Progress = Callable[[float], None]
@@ -77,11 +79,25 @@ class ObedientBackend(FakeBackend):
         if token == PRINT:
             print("a careless print", flush=True)
             os.write(1, b"and one from native code\n")
+        if token == GARBLE:
+            _write_to_pipe(b"\x04\0\0\0junk")
+        if token == SHOUT:
+            for _ in range(100):
+                os.write(2, b"more than a pipe holds, line by line\n" * 100)
 
     def reset(self) -> None:
         if self.broken:
             raise MemoryError("no context any more")
         super().reset()
+
+
+def _write_to_pipe(data: bytes) -> None:
+    """Past the writer's framing, as a memory fault would."""
+    _pipe_to_service()._file.write(data)
+
+
+def _pipe_to_service() -> PipeWriter:
+    return next(each for each in gc.get_objects() if isinstance(each, PipeWriter))
 
 
 def good(model: ModelSettings, engine: EngineSettings, progress: Progress) -> OpenedModel:
@@ -120,3 +136,14 @@ def good_once(model: ModelSettings, engine: EngineSettings, progress: Progress) 
 def endless(model: ModelSettings, engine: EngineSettings, progress: Progress) -> OpenedModel:
     time.sleep(600)
     raise RuntimeError("not reached")
+
+
+def garbled(model: ModelSettings, engine: EngineSettings, progress: Progress) -> OpenedModel:
+    _write_to_pipe(b"\x04\0\0\0junk")
+    return endless(model, engine, progress)
+
+
+def mute(model: ModelSettings, engine: EngineSettings, progress: Progress) -> OpenedModel:
+    """Closes its end of the pipe and lives on."""
+    _pipe_to_service()._file.close()
+    return endless(model, engine, progress)

@@ -14,6 +14,7 @@ from ggufrun.llama.identity import split_files, state_key
 from ggufrun.llama.open import FACTORY
 from ggufrun.settings import EngineSettings, LoraSpec, ModelSettings
 
+OFF, ON = 0, 1
 Change = Callable[[ModelSettings], ModelSettings]
 
 
@@ -27,14 +28,13 @@ def model_file(tmp_path: Path) -> Path:
 def test_a_copy_has_the_same_key(model_file: Path, tmp_path: Path) -> None:
     copy = tmp_path / "other name.gguf"
     copy.write_bytes(model_file.read_bytes())
-    assert state_key(ModelSettings(copy)) == state_key(ModelSettings(model_file))
+    assert state_key(ModelSettings(copy), OFF) == state_key(ModelSettings(model_file), OFF)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda s: replace(s, kv_type="q8_0"),
-        lambda s: replace(s, flash_attention="off"),
         lambda s: replace(s, loras=(LoraSpec(s.path),)),
         lambda s: replace(s, loras=(LoraSpec(s.path, 0.5),)),
     ],
@@ -43,17 +43,22 @@ def test_what_changes_a_state_changes_the_key(
     model_file: Path, change: Callable[[ModelSettings], ModelSettings]
 ) -> None:
     settings = ModelSettings(model_file)
-    assert state_key(change(settings)) != state_key(settings)
-    assert state_key(replace(settings, threads=3, mmap=False)) == state_key(settings)
+    assert state_key(change(settings), OFF) != state_key(settings, OFF)
+    assert state_key(replace(settings, threads=3, mmap=False), OFF) == state_key(settings, OFF)
+
+
+def test_flash_attention_counts_as_it_was_settled_not_as_it_was_asked_for(model_file: Path) -> None:
+    automatic, off = ModelSettings(model_file), ModelSettings(model_file, flash_attention="off")
+    assert state_key(automatic, OFF) == state_key(off, OFF) != state_key(automatic, ON)
 
 
 @pytest.mark.parametrize("position", [0, 5000, 2 << 20, (5 << 20) - 1])
 def test_another_content_has_another_key(model_file: Path, position: int) -> None:
-    before = state_key(ModelSettings(model_file))
+    before = state_key(ModelSettings(model_file), OFF)
     data = bytearray(model_file.read_bytes())
     data[position : position + 200_000] = bytes(len(data[position : position + 200_000]))
     model_file.write_bytes(data)
-    assert state_key(ModelSettings(model_file)) != before
+    assert state_key(ModelSettings(model_file), OFF) != before
 
 
 def test_every_file_of_a_split_set_counts(tmp_path: Path) -> None:
@@ -62,9 +67,9 @@ def test_every_file_of_a_split_set_counts(tmp_path: Path) -> None:
     assert [file.name for file in files] == [f"big-0000{i}-of-00003.gguf" for i in (1, 2, 3)]
     for file in files:
         file.write_bytes(b"GGUF")
-    before = state_key(ModelSettings(first))
+    before = state_key(ModelSettings(first), OFF)
     files[2].write_bytes(b"gguf")
-    assert state_key(ModelSettings(first)) != before
+    assert state_key(ModelSettings(first), OFF) != before
     assert split_files(tmp_path / "small.gguf") == [tmp_path / "small.gguf"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from ggufrun.chat.types import (
+    AnswerSettings,
     ChatEvent,
     ChatRequest,
     ChoiceEnd,
@@ -42,12 +43,13 @@ class ScriptedModel:
 
     replies: list[Reply] = field(default_factory=lambda: [Reply()])
     context: int = 100
+    defaults: AnswerSettings = field(default_factory=AnswerSettings)
     requests: list[ChatRequest] = field(default_factory=list)
     cancelled: int = 0
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("scripted", self.context, self.context, 256, 1000, "a script")
+        return ModelInfo("scripted", self.context, self.context, 256, 1000, "a script", self.defaults)
 
     async def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         reply = self.replies[min(len(self.requests), len(self.replies) - 1)]

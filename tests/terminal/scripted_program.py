@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ggufrun.chat.types import ChatEvent, ChatModel, ChatRequest
+from ggufrun.chat.types import AnswerSettings, ChatEvent, ChatModel, ChatRequest
 from ggufrun.cli import main
 from ggufrun.commandline import opening
 from ggufrun.errors import EngineCrashed, ModelNotFound, PromptTooLong
@@ -41,8 +41,9 @@ def _reply(request: ChatRequest) -> Reply:
         return Reply(("\x1b[31mred\x07",), thinking=("hm",))
     if "long prompt" in text:
         return Reply(prompt_tokens=2048, pause=0.05)
-    options = request.options
-    return Reply((f"echo[{text}]", f" temperature={options.temperature} seed={options.seed} n={len(request.messages)}"))
+    options, told = request.options, "" if request.default_system else " untold"
+    heard = f" temperature={options.temperature} seed={options.seed} n={len(request.messages)}"
+    return Reply((f"echo[{text}]", heard + told))
 
 
 @asynccontextmanager
@@ -58,7 +59,7 @@ async def open_scripted(
     for step in range(1, 5):
         on_progress(step / 4)
         await asyncio.sleep(0.03)
-    yield PromptDriven()
+    yield PromptDriven(defaults=AnswerSettings(seed=7, system="of the settings"))
 
 
 if __name__ == "__main__":

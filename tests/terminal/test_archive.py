@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.chat.types import ChatOptions, Message
+from ggufrun.chat.types import AnswerSettings, ChatOptions, Message
 from ggufrun.errors import OptionError
 from ggufrun.terminal import archive
 from ggufrun.terminal.commands import run_command
@@ -24,6 +24,14 @@ def test_a_conversation_comes_back_whole(tmp_path: Path) -> None:
     run_command(other, f"/load {path}")
     assert (other.messages, other.system, other.options) == (session.messages, "be kind", session.options)
     assert [p.name for p in tmp_path.iterdir()] == ["a talk.json"]
+
+
+def test_the_models_system_prompt_is_saved_and_none_stays_none(tmp_path: Path) -> None:
+    for own, expected in ((None, "of the settings"), ("", ""), ("own", "own")):
+        session = Session("m", system=own, defaults=AnswerSettings(system="of the settings"))
+        archive.save(session, tmp_path / "t.json")
+        run_command(session, f"/load {tmp_path}/t.json")
+        assert (session.system, session.system_prompt) == (expected, expected)
 
 
 def test_the_file_is_plain_chat_messages(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from ggufrun.chat.types import ChatOptions
+from ggufrun.chat.types import AnswerSettings, ChatOptions
 from ggufrun.errors import EngineCrashed, PromptTooLong
 from ggufrun.terminal.chat import Chat
 from ggufrun.terminal.prompt import InputLine
@@ -61,6 +61,25 @@ async def test_system_and_set_hold_for_the_next_request() -> None:
     assert done.asked(1)[0] == "u:hi"
     assert done.model.requests[0].options == ChatOptions(temperature=0.3, top_k=5)
     assert "temperature = 0.3" in done.shown and "seed = default" in done.shown
+
+
+async def test_the_models_settings_hold_and_are_shown_until_the_user_says_otherwise() -> None:
+    defaults = AnswerSettings(temperature=0, seed=7, stop=("END",), system="be brief")
+    typed = "/system\r/set\rhi\r/retry\r/system none\r/system\rho\r/system be kind\r/system\rhey"
+    done = await talk(typed, session=Session("scripted", defaults=defaults))
+    assert [done.asked(turn)[0] for turn in (0, 2, 3)] == ["u:hi", "u:hi", "s:be kind"]
+    assert [request.default_system for request in done.model.requests] == [True, True, False, False]
+    for line in (
+        "System prompt by default: be brief\n",
+        "temperature = 0 by default  (",
+        "seed = 7 by default  (",
+        "stop = ['END'] by default  (",
+        "max_tokens = default  (",
+        "may be the same",
+        "There is no system prompt.\n",
+        "System prompt: be kind\n",
+    ):
+        assert line in done.shown
 
 
 async def test_mistakes_are_one_line_each_and_the_chat_goes_on() -> None:

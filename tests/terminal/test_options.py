@@ -43,7 +43,7 @@ def test_set_reads_each_kind() -> None:
         options = set_option(options, name, text)
     assert options == ChatOptions(temperature=0.3, top_k=40, stop=("a b", "c"), reasoning_effort="high")
     assert set_option(options, "top_k", "default").top_k is None
-    assert set_option(options, "stop", "default").stop == ()
+    assert set_option(options, "stop", "default").stop is None
 
 
 @pytest.mark.parametrize(("name", "text"), [("temperature", "warm"), ("top_k", "1.5"), ("stop", '"open'), ("stop", "")])
@@ -73,3 +73,10 @@ def test_an_unknown_option_names_its_neighbours() -> None:
 def test_options_survive_json(values: dict[str, object]) -> None:
     options = chat_options(values)
     assert options_from_json(given_options(options)) == options
+
+
+def test_a_zero_is_given() -> None:
+    assert given_options(chat_options({"presence_penalty": 0.0, "repetition_penalty": 1.0})) == {
+        "presence_penalty": 0.0,
+        "repetition_penalty": 1.0,
+    }

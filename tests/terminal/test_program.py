@@ -44,6 +44,8 @@ def run(home: dict[str, str], *arguments: str, stdin: bytes | None = b"") -> sub
 def test_a_talk(chat: Terminal, tmp_path: Path) -> None:
     with chat:
         assert "loading scripted" in chat.see("context 100 .*/help.*\r\n>>>")
+        chat.type("/system\r")
+        chat.see("System prompt by default: of the settings")
         chat.type("hello\r")
         chat.see(r"echo\[hello\] temperature=None.*\r\n2 tokens · .* tok/s · TTFT .* · context 15/100 · 4 cached")
         assert "\x1b[2m2 tokens" in chat.raw
@@ -60,7 +62,7 @@ def test_a_talk(chat: Terminal, tmp_path: Path) -> None:
         chat.type(f"/load {tmp_path}/talk.json\r")
         chat.see("Loaded 4 messages")
         chat.type("more\r")
-        chat.see("n=5")
+        chat.see("n=6")  # the system prompt of the settings was saved with the talk
         chat.type("/ex\t")
         chat.see("it")
         chat.type("\r")
@@ -130,7 +132,9 @@ def test_one_answer_in_pipes(home: dict[str, str]) -> None:
 
 def test_the_flags_reach_the_request(capsys: pytest.CaptureFixture[str], here: None) -> None:
     assert main(["run", "scripted", "hi", "--json", "--seed", "5", "--system", "s", "--temperature", "0"]) == 0
-    assert json.loads(capsys.readouterr().out)["text"] == "echo[hi] temperature=0.0 seed=5 n=2"
+    assert json.loads(capsys.readouterr().out)["text"] == "echo[hi] temperature=0.0 seed=5 n=2 untold"
+    assert main(["run", "scripted", "hi", "--system", ""]) == 0
+    assert capsys.readouterr().out == "echo[hi] temperature=None seed=None n=1 untold\n"
 
 
 @pytest.mark.parametrize(
