@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -195,7 +196,8 @@ class Collector:
 
     def __init__(self, model: str, choices: int) -> None:
         self._envelope = Envelope(model)
-        self._choices = [_Choice() for _ in range(choices)]
+        self._count = choices  # not checked yet: nothing may be made of this size
+        self._choices: defaultdict[int, _Choice] = defaultdict(_Choice)
         self._done: Completed | None = None
 
     def add(self, event: ChatEvent) -> None:
@@ -207,7 +209,7 @@ class Collector:
             self._done = event
 
     def body(self) -> Json:
-        choices = [choice.shown(i) for i, choice in enumerate(self._choices)]
+        choices = [self._choices[i].shown(i) for i in range(self._count)]
         head = {"id": self._envelope.id, "object": "chat.completion", "created": self._envelope.created}
         body = head | {"model": self._envelope.model, "choices": choices}
         return body | ({"usage": usage(self._done), "timings": timings(self._done)} if self._done else {})

@@ -56,6 +56,13 @@ def envelope(message: str, kind: str, param: str | None = None, code: str | None
     return {"object": "error", **flat, "error": flat}
 
 
+def _retry_s(error: Exception, reply: Reply) -> int | None:
+    """Seconds after which the same request may succeed, None where it will not."""
+    if isinstance(error, EngineCrashed) and not error.restarting:
+        return error.retry_s
+    return reply.retry_s
+
+
 def error_response(error: Exception) -> JSONResponse:
     reply = reply_to(error)
     param = error.param if isinstance(error, RequestError) else None
@@ -63,7 +70,8 @@ def error_response(error: Exception) -> JSONResponse:
     if reply.status == 422 and isinstance(error, RequestError):
         field = ["body", *([param] if param else [])]
         body["detail"] = [{"loc": field, "msg": error.message, "type": "value_error"}]
-    headers = {"Retry-After": str(reply.retry_s)} if reply.retry_s is not None else {}
+    wait = _retry_s(error, reply)
+    headers = {"Retry-After": str(wait)} if wait is not None else {}
     return JSONResponse(body, reply.status, headers)
 
 

@@ -76,10 +76,7 @@ class GrammarFactory:
         return self._lark("answer | calls" if calls else "answer", rules, style, _hints(request))
 
     def _call_rules(self, request: ChatRequest, style: OutputStyle) -> str | None:
-        choice = request.tool_choice
-        named = choice.function.name if isinstance(choice, NamedTool) else None
-        chosen = [(i, tool) for i, tool in enumerate(request.tools) if named in (None, tool.function.name)]
-        checked = {tool.function.name: self._arguments(tool, index) for index, tool in chosen}
+        checked = {tool.function.name: self._arguments(tool, index) for index, tool in _chosen(request)}
         return call_rules(checked, style, request.parallel_tool_calls)
 
     def _arguments(self, tool: Tool, index: int) -> str:
@@ -149,9 +146,18 @@ def _thinking(style: OutputStyle) -> str | None:
 
 
 def _hints(request: ChatRequest) -> tuple[str, ...]:
-    """Examples of strings that the request's checked schemas ask for: what else would end one is hard to find."""
+    """Examples of strings that the schemas in force ask for: what else would end one is hard to find."""
     answer = request.constraint.schema if request.constraint is not None else None
-    return pattern_examples(answer, *(tool.function.parameters for tool in request.tools))
+    return pattern_examples(answer, *(tool.function.parameters for _, tool in _chosen(request)))
+
+
+def _chosen(request: ChatRequest) -> list[tuple[int, Tool]]:
+    """The tools that the answer may call, with their places in the request."""
+    choice = request.tool_choice
+    if choice == "none":
+        return []
+    named = choice.function.name if isinstance(choice, NamedTool) else None
+    return [(at, tool) for at, tool in enumerate(request.tools) if named in (None, tool.function.name)]
 
 
 def _source(constraint: Constraint) -> str:

@@ -12,7 +12,10 @@ from typing import Any, Final
 from ggufrun.chat.regex_examples import LONGEST, Beyond, regex_examples
 
 _MOST: Final = 64  # examples of one schema
-_TRIED: Final = 128  # expressions of one schema
+_TRIED: Final = 128  # strings of one schema that have expressions
+_TOGETHER: Final = 8  # expressions of one string
+_CHARACTERS: Final = 2048  # of these
+_NOTES: Final = {"default", "examples", "enum", "const"}  # they hold values, not schemas
 _CACHED: Final = 256
 # Formats that are mostly free text; in the others each character is nearly given.
 _FORMATS: Final = {"email": r"^[a-z]+@[a-z]+\.[a-z]{2}$", "uri": "^[a-z]+:[a-z]+$"}
@@ -39,12 +42,12 @@ def _wanted(schemas: Iterable[Any]) -> Iterator[tuple[tuple[str, ...], int, int]
             patterns = [part["pattern"] for part in together if isinstance(part.get("pattern"), str)]
             if not patterns and isinstance(form := value.get("format"), str) and form in _FORMATS:
                 patterns = [_FORMATS[form]]
-            if patterns:
+            if patterns and len(patterns) <= _TOGETHER and sum(map(len, patterns)) <= _CHARACTERS:
                 least = max(_count(part.get("minLength"), 0) for part in together)
                 yield tuple(patterns), least, min(_count(part.get("maxLength"), LONGEST) for part in together)
             if isinstance(keys := value.get("patternProperties"), dict):
-                yield from (((key,), 0, LONGEST) for key in keys)
-            left += list(value.values())[::-1]
+                yield from (((key,), 0, LONGEST) for key in keys if len(key) <= _CHARACTERS)
+            left += [part for key, part in value.items() if key not in _NOTES][::-1]
         left += _items(value)[::-1]
 
 

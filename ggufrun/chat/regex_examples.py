@@ -105,7 +105,7 @@ class _Expression:
         if size and self._missing > 0:
             more = min(high - low, -(-self._missing // size))
             low, self._missing = low + more, self._missing - more * size
-        if size * low > LONGEST:
+        if size * low > LONGEST or low > _ENDLESS:
             raise Beyond
         return ["", *part] if low == 0 else [each * low for each in part if len(each) * low <= LONGEST]
 
@@ -147,7 +147,8 @@ class _Expression:
             if len(start) == 1 and (dash := _RANGE.match(self._source, self._at)):
                 self._at = dash.end()
                 stop = self._item()
-                found |= {each for each in _PLAIN if min(start) <= each <= max(stop)}
+                low, high = min(start), max(stop)
+                found |= {each for each in _PLAIN if low <= each <= high}
             found |= start
         return frozenset(set(_PLAIN) - found if negated else found)
 

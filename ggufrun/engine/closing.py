@@ -18,7 +18,7 @@ _DEPTH: Final = 3  # choices that are looked into behind one another
 LONGEST: Final = 4096  # tokens; a longer closing is not looked for
 _GREEDY: Final = 12  # likely tokens in a row before a way out is searched
 _BRIDGE: Final = 600  # grammar steps of one such search
-_TRIES: Final = 10  # hints that are tried in the time of a grammar step
+_TRIES: Final = 10  # tokens of hints that are tried in the time of a grammar step
 
 
 class GrammarError(EngineError):
@@ -79,14 +79,17 @@ class _Search:
 
     def _hinted(self, matcher: LLMatcher, whole: bool = False) -> list[int]:
         """A hint, or what is missing of one, that leads to the end of a string which nothing closes."""
-        self._left -= 1 + len(self._hints.texts) // _TRIES
+        before = self._hints.tried
+        try:
+            return self._try_hints(matcher, whole)
+        finally:
+            self._left -= 1 + (self._hints.tried - before) // _TRIES
+
+    def _try_hints(self, matcher: LLMatcher, whole: bool) -> list[int]:
         if (found := self._hints.whole(matcher, self._hint)) is not None:
             self._hint = found
             return self._hints.least(found, matcher)
-        if whole or not self._hints.rests:
-            return []
-        self._left -= 1 + len(self._hints.rests) // _TRIES
-        return self._hints.rest(matcher)
+        return [] if whole else self._hints.rest(matcher)
 
     def _bridge(self, matcher: LLMatcher, allowed: Allowed) -> list[int]:
         """Tokens from a place where nothing closes to one where something does, or as far as the likely ones lead."""

@@ -1,5 +1,6 @@
 """The engine's loop: admit, plan, decode, commit. Policy only; llama.cpp is behind `Backend`, processes elsewhere."""
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ from ggufrun.engine.types import (
     Tokens,
 )
 from ggufrun.settings import EngineSettings
+
+log = logging.getLogger(__name__)
 
 MAX_DRAFT = 47
 PATIENCE_S = 0.02  # a step waits this long for a grammar if there is nothing else to do
@@ -114,6 +117,9 @@ class Engine:
                 self._decider.begin_answer(sequence)
             except GrammarError as error:
                 self._fail(sequence, str(error))
+            except Exception as error:  # those behind it are in nobody's hands yet, so it must end here
+                log.exception("a constrained request could not begin")
+                self._fail(sequence, f"The answer cannot begin: {type(error).__name__}: {error}.")
             else:
                 self._queue(sequence)
 
@@ -307,13 +313,13 @@ class Engine:
             sequence.first_token = self._clock()
 
     def _finish(self, sequence: Sequence) -> None:
-        self._end(sequence, keep=True)
         stats = sequence.stats(self._clock())
         self._events.append(Finished(sequence.request.id, sequence.reason or FinishReason.STOP, stats))
+        self._end(sequence, keep=True)
 
     def _fail(self, sequence: Sequence, message: str, keep: bool = True) -> None:
-        self._end(sequence, keep)
         self._events.append(Failed(sequence.request.id, message))
+        self._end(sequence, keep)
 
     def _end(self, sequence: Sequence, keep: bool) -> None:
         self._scheduler.remove(sequence)

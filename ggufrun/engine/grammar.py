@@ -245,20 +245,22 @@ class GrammarCompiler:
     def knows(self, grammar: Grammar) -> bool:
         """Whether `start` takes microseconds."""
         with self._lock:
-            return grammar.source in self._compiled and (
-                not (self._wrap_up and grammar.closable) or grammar.source in self._exits
-            )
+            if grammar.source not in self._compiled:
+                return False
+            hints, _ = self._exits.get(grammar.source, (None, None))
+            return not (self._wrap_up and grammar.closable) or (hints is not None and hints.texts == grammar.hints)
 
     def start(self, grammar: Grammar) -> Constraint:
         """A constraint at the beginning of an answer. Raises GrammarError where the grammar does not compile."""
         matcher = self._matcher(grammar.source)
         if not (self._wrap_up and grammar.closable):
-            return Constraint(matcher, self, Hints(grammar.hints, self.tokenizer))
+            return Constraint(matcher, self, Hints((), self.tokenizer))
         hints, exit = self._exits.get(grammar.source, (None, None))
         if hints is None or hints.texts != grammar.hints:
             hints = Hints(grammar.hints, self.tokenizer)
             exit = find_closing(matcher, self.closing_tokens, hints, fits=_ALWAYS)
-            self._exits[grammar.source] = hints, exit
+            with self._lock:
+                self._exits[grammar.source] = hints, exit
         return Constraint(matcher, self, hints, exit, wrap_up=True)
 
     def _matcher(self, source: str) -> LLMatcher:

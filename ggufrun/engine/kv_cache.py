@@ -3,6 +3,7 @@
 Owns the backend's sequence operations; when to make room is the engine's decision.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from ggufrun.engine.backend import Backend, MemoryKind
 from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.prefix_tree import PrefixTree
+
+log = logging.getLogger(__name__)
 
 MIN_SHARED = 16  # shorter prefixes are cheaper to compute than to explain
 MIN_RESTORED = 128  # reading a state back costs about as much as computing this many tokens
@@ -150,9 +153,12 @@ class KvCache:
         tokens = self.tree.tokens(seq)
         if self._store is None or not self._store.wants(tokens):
             return
-        size = self._backend.state_size(seq)
-        if size <= self._store.limit and (most is None or size <= most):
-            self._store.save(tokens, self._backend.save(seq))
+        try:
+            size = self._backend.state_size(seq)
+            if 0 < size <= self._store.limit and (most is None or size <= most):
+                self._store.save(tokens, self._backend.save(seq))
+        except (MemoryError, OSError, RuntimeError) as error:  # no memory, no thread: saving is a convenience
+            log.warning("A prefix could not be saved: %s.", error or type(error).__name__)
 
     def _uncache(self, seq: int) -> None:
         """The sequence is used or dropped."""
@@ -177,7 +183,10 @@ class KvCache:
         while self.free_cells < len(held_tokens) and self.evict(source):
             pass
         length = min(found.length, len(tokens) - 1)
-        restored = self._backend.restore(target, state) and self._backend.truncate(target, length)
+        restored = self._backend.restore(target, state)
+        if not restored:
+            self._store.remove(found)  # it would be refused again
+        restored = restored and self._backend.truncate(target, length)
         if not restored or not self._backend.covers(target, length):
             self._backend.truncate(target, 0)
             self._free.append(target)

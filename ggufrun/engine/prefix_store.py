@@ -100,6 +100,11 @@ class PrefixStore:
             return None
         return tokens, state
 
+    def remove(self, stored: StoredPrefix) -> None:
+        """Throw a state away that the model refused."""
+        log.warning("The saved prefix %s does not fit this model and was removed.", stored.path)
+        self._remove(stored.path)
+
     def wants(self, tokens: Sequence[int]) -> bool:
         """Whether `save` would take a state of these tokens: ask before making one."""
         if self._off or len(tokens) < MIN_TOKENS or self._is_writing():

@@ -59,9 +59,11 @@ class Worker:
         self._held: list[EngineEvent] = []  # tokens that wait for company
         self._written = 0.0
         self._stopping = False
-        self._idle_work = self._cold = True
+        self._idle_work = True
 
     def run(self) -> None:
+        # Read the vocabulary for grammars beside everything else, so that the first one need not wait for it.
+        threading.Thread(target=self._warm, name="vocabulary", daemon=True).start()
         while not self._stopping:
             if self._engine.busy:
                 self._drain()
@@ -100,14 +102,10 @@ class Worker:
         try:
             self._handle(self._inbox.get(timeout=QUIET_S if self._idle_work else None))
         except Empty:
-            if self._cold:
-                self._warm()
             while self._inbox.empty() and self._idle_work:
                 self._idle_work = self._idle()
 
     def _warm(self) -> None:
-        """Read the vocabulary for grammars, so that the first one does not hold up running streams."""
-        self._cold = False
         try:
             self._grammars.warm()
         except GgufrunError as error:  # a request with a grammar will be told
@@ -134,7 +132,7 @@ class Worker:
     def _idle(self) -> bool:
         try:
             return self._engine.idle()
-        except (MemoryError, OSError) as error:  # saving is a convenience
+        except (MemoryError, OSError, RuntimeError) as error:  # saving is a convenience
             log.warning("a prefix could not be saved: %s", error)
             return False
 

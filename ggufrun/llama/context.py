@@ -39,6 +39,7 @@ class ContextPlan:
     threads: int
     kv_type: KvType
     flash_attention: int
+    unified: bool = True  # sequences share cells, so a shared prefix costs nothing
 
     @classmethod
     def make(cls, model: Model, settings: ModelSettings, engine: EngineSettings) -> "ContextPlan":
@@ -94,7 +95,7 @@ def _params(plan: ContextPlan) -> ll.llama_context_params:
     params.n_threads = params.n_threads_batch = plan.threads
     params.type_k = params.type_v = _KV_TYPES[plan.kv_type]
     params.flash_attn_type = plan.flash_attention
-    params.kv_unified = True  # sequences share cells, so a shared prefix costs nothing
+    params.kv_unified = plan.unified
     params.swa_full = False  # a window's worth of cells for each sequence, not the whole context's
     params.no_perf = True
     return params

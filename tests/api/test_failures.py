@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from ggufrun.api.app import create_app
 from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed, PromptProcessed, Started, TextDelta
 from ggufrun.engine.types import Stats
-from ggufrun.errors import EngineBusy, EngineCrashed, GgufrunError, OutOfMemory
+from ggufrun.errors import EngineBusy, EngineCrashed, GgufrunError, OutOfMemory, RequestError
 from tests.api.scripted import PlayedModel, listening, until_ended
 
 SECRET = "the password is swordfish"
@@ -154,3 +154,25 @@ async def test_an_answer_that_is_refused_is_closed(monkeypatch: pytest.MonkeyPat
     async with listening(model) as client:
         response = await client.post("/v1/chat/completions", json=HELLO | {"stream": streamed})
     assert (response.status_code, response.headers["retry-after"], answer.closed) == (429, "1", True)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (EngineCrashed("signal 9"), "1"),
+        (EngineCrashed("signal 9", restarting=False, retry_s=47), "47"),
+        (EngineCrashed("no such file", restarting=False), None),
+    ],
+)
+async def test_retry_after_is_when_it_can_be_tried_again(error: Exception, seconds: str | None) -> None:
+    async with listening(PlayedModel((error,))) as client:
+        response = await client.post("/v1/chat/completions", json=HELLO)
+    assert response.status_code == 503 and response.headers.get("Retry-After") == seconds
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_an_absurd_number_of_choices_takes_no_memory_before_it_is_refused(streamed: bool) -> None:
+    async with listening(PlayedModel((RequestError("n is too large.", "", "n"),))) as client:
+        body = HELLO | {"n": 10**12, "stream": streamed}
+        response = await asyncio.wait_for(client.post("/v1/chat/completions", json=body), 10)
+    assert response.status_code == 400 and response.json()["error"]["param"] == "n"

@@ -90,6 +90,7 @@ def test_longer_examples_are_made_on_request(source: str) -> None:
         r"\p{Klingon}",
         f"a{{{LONGEST + 1}}}",
         "((a{99}){99}){999999}",
+        "^{999999}{999999}{999999}{999999}",
         "(" * 100 + ")" * 100,
         "a" * 5000,
     ],

@@ -104,3 +104,29 @@ def test_what_a_prompt_shares_is_not_evicted_for_a_state_of_it(store: PrefixStor
     source = finished(kv, backend, base)
     slot = kv.acquire([*base, *text(3, 500), 9])
     assert slot is not None and (slot.seq, slot.reused, slot.restored) == (source, len(base), 0)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread"), OSError("no space")])
+def test_a_state_that_cannot_be_saved_costs_nothing_but_itself(
+    store: PrefixStore, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Poor(FakeBackend):
+        def save(self, seq: int) -> bytes:
+            raise error
+
+    backend = Poor(context=2000)
+    kv = KvCache(backend, keep=8, share=True, store=store)
+    finished(kv, backend, text(1))
+    assert kv.evict() and not kv.evict()
+    assert "could not be saved" in caplog.text and store.wants(text(1))
+
+
+def test_a_state_that_the_model_refuses_is_thrown_away(store: PrefixStore) -> None:
+    class Strict(FakeBackend):
+        def restore(self, seq: int, state: bytes) -> bool:
+            return False
+
+    store.save(text(5, 400), bytes(text(5, 400)))
+    store.finish_writing()
+    slot = KvCache(Strict(context=800), keep=8, share=True, store=store).acquire([*text(5, 400), 9])
+    assert slot is not None and slot.reused == 0 and store.match(text(5, 400)) is None

@@ -40,7 +40,7 @@ def _reply(request: ChatRequest) -> Reply:
     if "escape" in text:
         return Reply(("\x1b[31mred\x07",), thinking=("hm",))
     if "long prompt" in text:
-        return Reply(prompt_tokens=2048, pause=0.05)
+        return Reply(prompt_tokens=2048, pause=0.01)
     options, told = request.options, "" if request.default_system else " untold"
     heard = f" temperature={options.temperature} seed={options.seed} n={len(request.messages)}"
     return Reply((f"echo[{text}]", heard + told))
@@ -58,7 +58,7 @@ async def open_scripted(
         raise ModelNotFound(model, ["scripted"])
     for step in range(1, 5):
         on_progress(step / 4)
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.003)
     yield PromptDriven(defaults=AnswerSettings(seed=7, system="of the settings"))
 
 
