@@ -137,7 +137,7 @@ def test_writing_to_nobody_says_so(pipe: Pipe) -> None:
         PromptTooLong(5000, 4096),
         SchemaError("no such thing", "/properties/a"),
         BudgetTooSmall(12, 4),
-        EngineCrashed("signal 9", restarting=False),
+        EngineCrashed("signal 9", restarting=False, retry_s=12),
         EmptyPrompt(),
     ],
     ids=lambda error: type(error).__name__,
