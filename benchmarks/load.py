@@ -1,6 +1,7 @@
 """The workloads, against any OpenAI-shaped server.
 
-usage: python -m benchmarks.load BASE_URL MODEL WORKLOAD [KEY]   workloads: single par8 turns shared json json1 edit
+usage: python -m benchmarks.load BASE_URL MODEL WORKLOAD [KEY]
+Workloads: single par8 par16 turns shared json json1 edit
 Prints one JSON line. For json and json1 the figure is characters of valid JSON a second, since answers and
 tokenizations differ between servers; for the others it is tokens a second.
 """
@@ -18,6 +19,7 @@ from benchmarks.client import Answer, Client, user
 
 STORY = "Write a long story about a dragon who learns to cook. Use many details."
 TOPICS = ("dragons", "tea", "the sea", "a clock", "winter", "bread", "a train", "stars")
+MORE_TOPICS = (*TOPICS, "a bridge", "rain", "honey", "a lighthouse", "chess", "a violin", "moss", "letters")
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -55,6 +57,10 @@ async def par8(client: Client) -> list[Answer]:
     return await asyncio.gather(*[client.ask(user(f"{STORY} Mention {topic}."), 128) for topic in TOPICS])
 
 
+async def par16(client: Client) -> list[Answer]:
+    return await asyncio.gather(*[client.ask(user(f"{STORY} Mention {topic}."), 128) for topic in MORE_TOPICS])
+
+
 async def turns(client: Client) -> list[Answer]:
     answers, messages = [], [{"role": "system", "content": rules(60)}]
     for topic in TOPICS[:6]:
@@ -90,6 +96,7 @@ async def edit(client: Client) -> list[Answer]:
 WORKLOADS: dict[str, Callable[[Client], Awaitable[list[Answer]]]] = {
     "single": single,
     "par8": par8,
+    "par16": par16,
     "turns": turns,
     "shared": shared,
     "json": json8,

@@ -58,6 +58,7 @@ class FakeBackend:
         self.samplers: list[FakeSampler] = []
         self.rows: list[npt.NDArray[np.float32]] = []
         self.steps, self._next_cell = 0, 0
+        self.keep_rows: int | None = None
         self.batches: list[list[Run]] = []
 
     @property

@@ -67,7 +67,7 @@ def index(tmp_path: Path) -> Iterator[str]:
         (folder / "index.html").write_text("\n".join(NAME.format(version, f"py3-none-{tag}") for tag in tags))
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()  # how soon it hears shutdown
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 

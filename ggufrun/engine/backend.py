@@ -65,6 +65,9 @@ class Backend(Protocol):
     def limits(self) -> Limits: ...
     @property
     def memory(self) -> MemoryKind: ...
+    @property
+    def keep_rows(self) -> int | None:
+        """Rows of others after which an unused cell has cost as much as it saves. None: it costs them nothing."""
 
     def decode(self, runs: Sequence[Run]) -> DecodeStatus:
         """Compute all runs in one batch. On OK, output rows are numbered from 0 in the order of the runs."""
@@ -99,5 +102,29 @@ class Backend(Protocol):
 
     def reset(self) -> None:
         """Rebuild the context after FATAL: every sequence is empty afterwards."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingLimits:
+    context: int  # tokens of the longest input
+    batch: int  # rows of several inputs together; a longer input is computed alone
+    inputs: int  # at once
+    dimensions: int
+    vocabulary: int
+
+
+class EmbeddingBackend(Protocol):
+    """An embedding model's context. Owned by one thread."""
+
+    @property
+    def limits(self) -> EmbeddingLimits: ...
+
+    def embed(self, inputs: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """One row an input, float32 [inputs, dimensions], as the model gives them. EngineError where it cannot."""
+
+    def reset(self) -> None:
+        """Rebuild the context after an error."""
 
     def close(self) -> None: ...

@@ -29,7 +29,7 @@ from ggufrun.settings import EngineSettings
 log = logging.getLogger(__name__)
 
 MAX_DRAFT = 47
-PATIENCE_S = 0.02  # a step waits this long for a grammar if there is nothing else to do
+PATIENCE_S = 0.02  # a step waits this long for a grammar or a saved state if there is nothing else to do
 
 
 class Engine:
@@ -68,7 +68,7 @@ class Engine:
         if request.grammar is None:
             self._queue(sequence)
         else:
-            self._preparation.start(sequence, request.grammar)
+            self._preparation.start(sequence, request.grammar, sequence.remaining(self._context))
 
     def cancel(self, request_id: int) -> None:
         """End a request within this step; what it computed stays as cache. Unknown ids are ended requests: ignored."""
@@ -85,6 +85,8 @@ class Engine:
         runs = [_run(item) for item in plan]
         if plan and self._decode(plan, runs):
             self._commit(plan, runs)
+        elif not plan:
+            self._kv.wait(PATIENCE_S)
         events, self._events = self._events, []
         return events
 
@@ -105,6 +107,7 @@ class Engine:
     def close(self) -> None:
         self._preparation.close()
         self._decider.close()
+        self._kv.close()
         self._backend.close()
 
     # ---- admit
@@ -144,7 +147,9 @@ class Engine:
             shared = self._kv.shared(source, held, running)
             if not self._scheduler.has_room(sequence, shared, self._kv.pinned(running), self._context):
                 return  # first come, first served: a shorter one behind must not starve this one
-            slot = self._kv.acquire(known)
+            if not self._kv.ready(sequence.request.id, known):
+                continue  # its saved state is being read; meanwhile those behind it may go first
+            slot = self._kv.acquire(sequence.request.id, known)
             if slot is None:
                 return
             self._scheduler.start(sequence)
@@ -323,6 +328,7 @@ class Engine:
 
     def _end(self, sequence: Sequence, keep: bool) -> None:
         self._scheduler.remove(sequence)
+        self._kv.forget(sequence.request.id)
         sequence.sampler.close()
         if keep and sequence.seq >= 0:
             self._kv.retire(sequence.seq)

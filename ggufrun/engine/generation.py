@@ -1,13 +1,13 @@
-"""The seam between chat and the engine's processes: submit a request, read its events, cancel it."""
+"""The seams between chat and the engine's processes: submit a request, read its events, cancel it."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from ggufrun.engine.types import EngineEvent, GenerationRequest
+from ggufrun.engine.types import EmbeddingRequest, EngineEvent, GenerationRequest
 
 
 class Generation(Protocol):
-    """One submitted request. Its events end after `Finished` or `Failed`."""
+    """One submitted request. Its events end after `Finished`, `Embedded` or `Failed`."""
 
     def __aiter__(self) -> AsyncIterator[EngineEvent]: ...
 
@@ -27,3 +27,16 @@ class GenerationService(Protocol):
 
     def submit(self, request: GenerationRequest) -> Generation:
         """Queue a request. Raises EngineBusy, EngineCrashed or EngineClosed at once, before anything is sent."""
+
+
+class EmbeddingService(Protocol):
+    """One loaded embedding model's engine, seen from the event loop."""
+
+    def next_id(self) -> int:
+        """A request id that this service has not given before."""
+
+    def submit(self, request: EmbeddingRequest) -> Generation:
+        """Queue a request; its only event is `Embedded`, `Failed` or, once cancelled, `Finished`.
+
+        Raises as `GenerationService.submit` does.
+        """

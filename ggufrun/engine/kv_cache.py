@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ggufrun.engine.backend import Backend, MemoryKind
-from ggufrun.engine.prefix_store import PrefixStore
+from ggufrun.engine.prefix_loading import PrefixLoading
+from ggufrun.engine.prefix_store import PrefixStore, StoredPrefix
 from ggufrun.engine.prefix_tree import PrefixTree
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,15 @@ class Slot:
 class KvCache:
     def __init__(self, backend: Backend, keep: int, share: bool, store: PrefixStore | None = None) -> None:
         self._backend, self._keep, self._share, self._store = backend, keep, share, store
+        self._loading = PrefixLoading(store) if store is not None and share else None
         self.clear()
 
     def clear(self) -> None:
         """Forget every sequence (the context was rebuilt)."""
         self.tree = PrefixTree()
-        self._cached: OrderedDict[int, None] = OrderedDict()  # finished sequences, least recently used first
+        self._rows = 0  # that were computed so far
+        # Finished sequences, least recently used first, and the rows that had been computed by then.
+        self._cached: OrderedDict[int, int] = OrderedDict()
         self._unsaved: dict[int, None] = {}  # finished sequences that the disk cache was not asked about, oldest first
         self._free = list(range(self._backend.limits.sequences))
 
@@ -74,16 +78,47 @@ class KvCache:
                 best, best_length = seq, length
         return (best, best_length) if best >= 0 else (-1, 0)
 
-    def acquire(self, tokens: list[int]) -> Slot | None:
-        """A sequence for `tokens`, starting from the longest prefix that is held or stored. None: no id is free."""
+    def ready(self, request: int, tokens: list[int]) -> bool:
+        """Whether `acquire` may be called. False while a saved state is being read that is worth waiting for."""
+        if self._loading is None or self._loading.has_read(request):
+            return True
+        if self._loading.waits(request):
+            return False
+        found = self._stored(tokens)
+        return found is None or not self._loading.start(request, found)
+
+    def wait(self, patience: float) -> None:
+        """Wait up to `patience` seconds for the saved state that is being read, if one is."""
+        if self._loading is not None:
+            self._loading.wait(patience)
+
+    def forget(self, request: int) -> None:
+        """The request has ended: nothing has to be read for it."""
+        if self._loading is not None:
+            self._loading.forget(request)
+
+    def close(self) -> None:
+        if self._loading is not None:
+            self._loading.close()
+
+    def acquire(self, request: int, tokens: list[int]) -> Slot | None:
+        """A sequence for `tokens`, starting from the longest prefix that is held, or that was read for the request.
+
+        None: no id is free.
+        """
         source, length = self.match(tokens)
-        stored = self._restore(tokens, source, length)
-        if stored is not None:
-            return stored
+        self._expire(source)
+        slot = self._restore(request, tokens, source, length) or self._start(source, length)
+        if slot is not None:
+            self.forget(request)
+        return slot
+
+    def _start(self, source: int, length: int) -> Slot | None:
         if source in self._cached and length == self.tree.length(source):
             self._uncache(source)  # go on where it ended; nothing of it is lost
             return Slot(source, length)
         if source in self._cached:
+            self._cached[source] = self._rows
             self._cached.move_to_end(source)
         target = self._take_id(spare=source)
         if target is None:
@@ -108,6 +143,7 @@ class KvCache:
     def extend(self, seq: int, tokens: list[int]) -> None:
         """Record tokens that a decode put into the cells of `seq`."""
         self.tree.extend(seq, tokens)
+        self._rows += len(tokens)
 
     def rollback(self, seq: int) -> None:
         """Take back the cells of `seq` that were computed but not recorded (refused drafts)."""
@@ -118,7 +154,7 @@ class KvCache:
         if not self._share or self.tree.length(seq) < MIN_SHARED or self.tree.redundant(seq):
             self.drop(seq)
             return
-        self._cached[seq] = self._unsaved[seq] = None
+        self._cached[seq], self._unsaved[seq] = self._rows, None
         while len(self._cached) > self._keep:
             self.evict()
 
@@ -139,6 +175,12 @@ class KvCache:
         self.drop(victim)
         return True
 
+    def _expire(self, spare: int) -> None:
+        """Drop what has cost others as much as it saves, before a sequence begins: it then gets the low cells."""
+        keep = self._backend.keep_rows
+        while keep is not None and any(seq != spare and self._rows - at > keep for seq, at in self._cached.items()):
+            self.evict(spare)
+
     def save_one(self) -> bool:
         """Hand the latest finished sequence to the disk cache. True if there may be more to do, False when all is."""
         if self._store is None or not self._unsaved:
@@ -158,28 +200,40 @@ class KvCache:
             if 0 < size <= self._store.limit and (most is None or size <= most):
                 self._store.save(tokens, self._backend.save(seq))
         except (MemoryError, OSError, RuntimeError) as error:  # no memory, no thread: saving is a convenience
-            log.warning("A prefix could not be saved: %s.", error or type(error).__name__)
+            log.warning("A prefix could not be saved: %s.", str(error) or type(error).__name__)
 
     def _uncache(self, seq: int) -> None:
         """The sequence is used or dropped."""
         del self._cached[seq]
         self._unsaved.pop(seq, None)
 
-    def _restore(self, tokens: list[int], source: int, held: int) -> Slot | None:
-        """A sequence read back from the disk cache, if that saves a good deal more than the `held` tokens of `source`.
+    def _stored(self, tokens: list[int]) -> StoredPrefix | None:
+        """The saved state that is worth reading for `tokens`."""
+        found = self._store.match(tokens) if self._store is not None else None
+        if found is None:
+            return None
+        source, held = self.match(tokens)
+        return found if self._pays(found, source, held) else None
+
+    def _pays(self, found: StoredPrefix, source: int, held: int) -> bool:
+        """Whether a saved state saves a good deal more than the `held` tokens of `source`.
 
         Only where the whole state finds room: nothing that runs, nor `source`, makes way for it.
         """
-        found = self._store.match(tokens) if self._store is not None and self._share else None
-        if self._store is None or found is None or found.length - held < MIN_RESTORED:
+        return found.length - held >= MIN_RESTORED and found.tokens <= self.free_cells + self._evictable(source)
+
+    def _restore(self, request: int, tokens: list[int], source: int, held: int) -> Slot | None:
+        """A sequence made of what was read for the request, if that still pays."""
+        read = self._loading.get(request) if self._loading is not None else None
+        if self._store is None or read is None:
             return None
-        if found.tokens > self.free_cells + self._evictable(source):
+        found, (held_tokens, state) = read
+        same = held_tokens[: found.length] == tokens[: found.length]  # the file may have been written anew
+        if not same or len(held_tokens) != found.tokens or not self._pays(found, source, held):
             return None
-        loaded = self._store.load(found)
-        target = self._take_id(spare=source) if loaded is not None else None
-        if loaded is None or target is None:
+        target = self._take_id(spare=source)
+        if target is None:
             return None
-        held_tokens, state = loaded
         while self.free_cells < len(held_tokens) and self.evict(source):
             pass
         length = min(found.length, len(tokens) - 1)

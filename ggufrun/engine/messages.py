@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import ggufrun.errors
 from ggufrun.engine import types
 from ggufrun.engine.pipe import register
-from ggufrun.engine.types import EngineEvent, GenerationRequest
+from ggufrun.engine.types import EngineEvent, EngineRequest
 from ggufrun.errors import EngineError, GgufrunError
 from ggufrun.settings import EngineSettings, ModelSettings
 
@@ -29,6 +29,7 @@ class ModelInfo:
     description: str
     context_train: int = 0
     memory_bytes: int = 0  # 0: unknown
+    dimensions: int = 0  # of an embedding; 0: it makes none
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    request: GenerationRequest
+    request: EngineRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Fatal:
 ToWorker = Start | Submit | Cancel | Stop
 FromWorker = LoadProgress | Ready | LoadFailed | Fatal | EngineEvent
 
-register((Start, Submit, Cancel, Stop, GenerationRequest, types.SamplingParams, types.Grammar))
+register((Start, Submit, Cancel, Stop))
+register((types.GenerationRequest, types.SamplingParams, types.Grammar))
 register((LoadProgress, Ready, LoadFailed, Fatal))
 register((types.PromptProgress, types.Tokens, types.TokenLogprob, types.Finished, types.Stats, types.Failed))
+register((types.EmbeddingRequest, types.Embedded))

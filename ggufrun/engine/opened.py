@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ggufrun.engine.backend import Backend
+from ggufrun.engine.backend import Backend, EmbeddingBackend
 from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.settings import EngineSettings, ModelSettings
 
@@ -24,5 +24,18 @@ class OpenedModel:
     memory_bytes: int = 0  # about, on all devices: weights and, where its size is known, the KV cache; 0: unknown
 
 
-# (model, engine, progress from 0 to 1) -> OpenedModel. Raises InputError for what the user can mend.
-Factory = Callable[[ModelSettings, EngineSettings, Callable[[float], None]], OpenedModel]
+@dataclass(frozen=True, slots=True)
+class OpenedEmbedder:
+    """An embedding model ready to compute; the other fields are `OpenedModel`'s."""
+
+    backend: EmbeddingBackend
+    description: str = ""
+    parameters: int = 0
+    context_train: int = 0
+    memory_bytes: int = 0
+
+
+Opened = OpenedModel | OpenedEmbedder
+
+# (model, engine, progress from 0 to 1) -> Opened. Raises InputError for what the user can mend.
+Factory = Callable[[ModelSettings, EngineSettings, Callable[[float], None]], Opened]

@@ -12,11 +12,23 @@ from io import FileIO
 from operator import attrgetter
 from typing import Any, BinaryIO, Protocol
 
+from ggufrun.errors import EngineError
+
+# Bytes of one frame. A prompt of 256K token ids takes 1.3 MB, and a few images will take some tens; states of sequences
+# are not sent at all. A longer frame is a length that was never written as one, and no reason to take the memory.
+MAX_FRAME = 256 << 20
 _LENGTH = struct.Struct("<I")
 
 
 class PipeClosed(Exception):
     """The other end is gone; a frame cut in half counts as gone too."""
+
+
+class FrameTooLarge(EngineError):
+    """A frame over MAX_FRAME. When writing, nothing has been written; when reading, the stream cannot go on."""
+
+    def __init__(self, length: int, hint: str) -> None:
+        super().__init__(f"A message of {length:,} bytes is over the limit of {MAX_FRAME:,}.", hint)
 
 
 class _Readable(Protocol):
@@ -46,8 +58,10 @@ class PipeWriter:
         self._file = file
 
     def write(self, messages: Sequence[object]) -> None:
-        """Send a list of messages; waits while the pipe is full. Raises PipeClosed."""
+        """Send a list of messages; waits while the pipe is full. Raises PipeClosed, FrameTooLarge."""
         body = pickle.dumps(list(messages), protocol=5)
+        if len(body) > MAX_FRAME:
+            raise FrameTooLarge(len(body), "Send a shorter prompt, or fewer and smaller images.")
         left = memoryview(_LENGTH.pack(len(body)) + body)
         try:
             while left:
@@ -62,8 +76,10 @@ class PipeReader:
         self._file = file
 
     def read(self) -> list[Any]:
-        """The next list of messages; waits for it. Raises PipeClosed at the end of the stream."""
+        """The next list of messages; waits for it. Raises PipeClosed at the end of the stream, FrameTooLarge."""
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
+        if length > MAX_FRAME:
+            raise FrameTooLarge(length, "What came is not the engine's own: something else wrote to its pipe.")
         messages: list[Any] = pickle.loads(self._exactly(length))
         return messages
 

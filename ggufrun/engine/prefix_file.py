@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ SUFFIX, TEMPORARY = ".prefix", ".prefix-part"
 _HEADER = struct.Struct("<8sI32sIQ")
 _MAGIC, _VERSION = b"GGUFRUNP", 1
 _SUM_BYTES = 32
+_PIECE = 16 << 20  # bytes; hashing so many takes some 20 ms
 _TOKEN = np.dtype("<i4")
 
 
@@ -28,6 +30,10 @@ class DamagedFile(Exception):
 
 class ForeignFile(Exception):
     """A sound file of another model or version."""
+
+
+class ReadStopped(Exception):
+    """Whoever wanted it does so no more."""
 
 
 def digest(data: bytes) -> bytes:
@@ -65,14 +71,20 @@ def read_tokens(path: Path, key: bytes) -> npt.NDArray[np.int32]:
     return np.frombuffer(tokens, dtype=_TOKEN).astype(np.int32, copy=False)
 
 
-def read_state(path: Path, key: bytes) -> tuple[list[int], bytes]:
-    """Tokens and state of a file whose sum fits. Raises DamagedFile, ForeignFile, OSError."""
+def read_state(path: Path, key: bytes, stopped: Callable[[], bool]) -> tuple[list[int], bytes]:
+    """Tokens and state of a file whose sum fits. Raises DamagedFile, ForeignFile, OSError.
+
+    Also ReadStopped, soon after `stopped` is true: nobody wants it any more.
+    """
     with path.open("rb") as file:
         header, tokens, length = _read_head(file, key)
         state, stored = file.read(length), file.read(_SUM_BYTES)
     total = hashlib.sha256(header)
     total.update(tokens)
-    total.update(state)
+    for start in range(0, len(state), _PIECE):
+        if stopped():
+            raise ReadStopped
+        total.update(memoryview(state)[start : start + _PIECE])
     if total.digest() != stored:
         raise DamagedFile("its checksum does not fit")
     return np.frombuffer(tokens, dtype=_TOKEN).tolist(), state

@@ -8,7 +8,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ggufrun.engine.prefix_file import (
     TEMPORARY,
     DamagedFile,
     ForeignFile,
+    ReadStopped,
     digest,
     file_size,
     read_state,
@@ -31,6 +33,7 @@ MIN_TOKENS = 256  # shorter prefixes are computed sooner than read
 _STALE_S = 3600.0  # a temporary file this old belongs to a process that was killed
 
 TokenArray = npt.NDArray[np.int32]
+LoadedPrefix = tuple[list[int], bytes]  # all tokens of a state, and the state
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +57,7 @@ class PrefixStore:
         self._folder, self._key, self.limit, self._whole = folder, digest(key.encode()), limit_bytes, whole
         self._entries: dict[Path, TokenArray] = {}
         self._listed = -1  # the folder's mtime when it was last listed, in ns
-        self._lock = threading.Lock()  # _entries, between the step loop and the writing thread
+        self._lock = threading.Lock()  # _entries, between the step loop and the threads that write and read
         self._writing: threading.Thread | None = None
         self._off = False
         try:
@@ -79,11 +82,17 @@ class PrefixStore:
                     best = StoredPrefix(path, length, len(held))
         return best
 
-    def load(self, stored: StoredPrefix) -> tuple[list[int], bytes] | None:
-        """All tokens of the state and the state itself. None, with a warning, if the file is no longer good."""
+    def load(self, stored: StoredPrefix, stopped: Callable[[], bool] = lambda: False) -> LoadedPrefix | None:
+        """All tokens of the state and the state itself. None, with a warning, if the file is no longer good.
+
+        May be called from another thread than the rest; `stopped` is asked now and then whether to give up.
+        """
+        with suppress(OSError):  # in a folder that is read-only, it is good all the same
+            os.utime(stored.path)  # used last, and from here on: so that no other state's writing removes it
         try:
-            tokens, state = read_state(stored.path, self._key)
-            os.utime(stored.path)  # it was used last
+            return read_state(stored.path, self._key, stopped)
+        except ReadStopped:
+            return None
         except FileNotFoundError:
             self._forget(stored.path)  # another process made room
             return None
@@ -98,7 +107,6 @@ class PrefixStore:
             log.warning("The saved prefix %s cannot be read: %s.", stored.path, error)
             self._forget(stored.path)
             return None
-        return tokens, state
 
     def remove(self, stored: StoredPrefix) -> None:
         """Throw a state away that the model refused."""

@@ -26,10 +26,11 @@ class Preparation:
     def sequences(self) -> list[Sequence]:
         return [sequence for sequence, _ in self._pending.values()]
 
-    def start(self, sequence: Sequence, grammar: Grammar) -> None:
-        make = partial(_make, self._grammars, grammar)
+    def start(self, sequence: Sequence, grammar: Grammar, budget: int) -> None:
+        """Make a constraint for an answer of at most `budget` tokens."""
+        make = partial(_make, self._grammars, grammar, budget)
         made: Future[Constraint]
-        if self._grammars.knows(grammar):
+        if self._grammars.knows(grammar, budget):
             made = Future()
             try:
                 made.set_result(make())
@@ -57,9 +58,9 @@ class Preparation:
         self._helper.shutdown(wait=True, cancel_futures=True)
 
 
-def _make(grammars: GrammarCompiler, grammar: Grammar) -> Constraint:
+def _make(grammars: GrammarCompiler, grammar: Grammar, budget: int) -> Constraint:
     try:
-        return grammars.start(grammar)
+        return grammars.start(grammar, budget)
     except GrammarError:
         raise
     except Exception as error:  # where the thread's work ends: only this request may

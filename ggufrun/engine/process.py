@@ -11,8 +11,9 @@ from io import BufferedReader, BufferedWriter
 from queue import SimpleQueue
 from typing import cast
 
-from ggufrun.engine.messages import Fatal, FromWorker, Start, Stop, ToWorker, WorkerSettings
-from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
+from ggufrun.engine.messages import Fatal, FromWorker, Start, Stop, Submit, ToWorker, WorkerSettings
+from ggufrun.engine.pipe import FrameTooLarge, PipeClosed, PipeReader, PipeWriter
+from ggufrun.engine.types import Failed
 
 TAIL_BYTES = 8192  # of the worker's stderr, kept for error messages
 REAP_S = 5.0  # from the end of its messages to its own end
@@ -110,12 +111,20 @@ class WorkerProcess:
         writer = PipeWriter(self._stdin)
         try:
             while (message := self._outbox.get()) is not None:
-                writer.write([message])
+                self._send(writer, message)
         except PipeClosed:
             pass
         except Exception as error:  # where this thread ends: a worker that hears nothing more is lost
             self.kill(f"a message to it could not be sent ({type(error).__name__}: {error})")
         _close(self._stdin)
+
+    def _send(self, writer: PipeWriter, message: ToWorker) -> None:
+        try:
+            writer.write([message])
+        except FrameTooLarge as error:
+            if not isinstance(message, Submit):
+                raise
+            self._heard(self, [Failed(message.request.id, str(error))])  # this request's own fault: the others go on
 
     def _read(self) -> None:
         try:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ggufrun.engine.messages import (
     Cancel,
@@ -25,11 +26,12 @@ from ggufrun.engine.messages import (
 from ggufrun.engine.process import WorkerProcess
 from ggufrun.engine.stream import Stream
 from ggufrun.engine.types import (
+    Embedded,
     EngineEvent,
+    EngineRequest,
     Failed,
     Finished,
     FinishReason,
-    GenerationRequest,
     PromptProgress,
     Stats,
     Tokens,
@@ -67,7 +69,7 @@ class _Down:
 
 
 class Service:
-    """Implements `GenerationService`.
+    """Implements `GenerationService` or, where the model makes embeddings, `EmbeddingService`.
 
     The constructor starts the worker at once and needs no event loop, so that a program can go on importing while the
     model loads; `ready` ties the service to the running loop. `start` does both. Methods are for the loop's thread,
@@ -156,7 +158,7 @@ class Service:
     def next_id(self) -> int:
         return next(self._ids)
 
-    def submit(self, request: GenerationRequest) -> Stream:
+    def submit(self, request: EngineRequest) -> Stream:
         self._check()
         if self._loop is None:
             raise EngineError("The model is not loaded yet.", "Await Service.ready() first.")
@@ -178,8 +180,16 @@ class Service:
             process.stop(STOP_S if self._loaded_at is not None else 0.0)
 
     async def aclose(self) -> None:
-        """`close` without blocking the loop."""
-        await asyncio.to_thread(self.close)
+        """`close` without blocking the loop. Where the caller is cancelled meanwhile, that waits for the end too."""
+        closing = asyncio.ensure_future(asyncio.to_thread(self.close))
+        cancelled: asyncio.CancelledError | None = None
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     def _check(self) -> None:
         """Raise what stands against a request. A worker that was down for long enough is started again."""
@@ -198,8 +208,8 @@ class Service:
         if self._process is not None:
             self._process.send(Cancel(id))
         else:  # never sent
-            prompt = len(self._streams[id].request.prompt)
-            self._event(Finished(id, FinishReason.CANCELLED, Stats(prompt, 0)))
+            prompt_tokens = self._streams[id].request.prompt_tokens
+            self._event(Finished(id, FinishReason.CANCELLED, Stats(prompt_tokens, 0)))
 
     def _spawn(self) -> None:
         with self._lock:
@@ -249,7 +259,7 @@ class Service:
 
     def _message(self, message: FromWorker) -> None:
         match message:
-            case Tokens() | PromptProgress() | Finished() | Failed():
+            case Tokens() | PromptProgress() | Embedded() | Finished() | Failed():
                 self._event(message)
             case LoadProgress(fraction):
                 self._progress(fraction)
@@ -269,7 +279,7 @@ class Service:
                 self._cancel(event.id)
                 del self._streams[event.id]
                 stream.abandon("The answer was not read.")
-        elif isinstance(event, Finished | Failed):
+        elif isinstance(event, Finished | Failed | Embedded):
             del self._streams[event.id]
 
     def _progress(self, fraction: float) -> None:
@@ -292,11 +302,13 @@ class Service:
 
     def _close_streams(self) -> None:
         self._settle(EngineClosed())
-        self._fail_streams(EngineClosed())
+        self._fail_streams(EngineClosed)
 
-    def _fail_streams(self, error: EngineError) -> None:
+    def _fail_streams(self, make: Callable[[], EngineError]) -> None:
+        """End every stream with an error of its own: each is raised where its stream is read."""
         for id in list(self._streams):
-            self._event(Failed(id, str(error)))
+            error = make()
+            self._event(Failed(id, str(error), error))
 
     def _worker_ended(self, process: WorkerProcess) -> None:
         self._process = None
@@ -306,7 +318,7 @@ class Service:
         if self._info is None:  # the first load
             self._failed = load_error or self._load_crash(process)
             self._settle(self._failed)
-            self._fail_streams(EngineCrashed(_detail(self._failed), restarting=False))
+            self._fail_streams(partial(EngineCrashed, _detail(self._failed), restarting=False))
             return
         self._crashed(_detail(load_error) if load_error is not None else process.ending())
 
@@ -328,7 +340,7 @@ class Service:
         if self._crashes > len(RESTART_DELAYS_S):
             self._stay_down(f"{detail}. It ended {self._crashes} times in a row")
             return
-        self._fail_streams(EngineCrashed(detail))
+        self._fail_streams(partial(EngineCrashed, detail))
         if self._loop is not None:
             self._loop.call_later(RESTART_DELAYS_S[self._crashes - 1], self._respawn)
 
@@ -341,7 +353,7 @@ class Service:
     def _stay_down(self, reason: str) -> None:
         self._down = _Down(reason, time.monotonic() + COOL_DOWN_S)
         self._settle(self._down.error())
-        self._fail_streams(self._down.error())
+        self._fail_streams(self._down.error)
 
     def _try_again(self) -> None:
         """Start it once: with its restarts used up, one more crash and it is down for another pause."""

@@ -4,17 +4,27 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from ggufrun.engine.types import EngineEvent, Failed, Finished, GenerationRequest, PromptProgress, Tokens
+from ggufrun.engine.types import (
+    Embedded,
+    EngineEvent,
+    EngineRequest,
+    Failed,
+    Finished,
+    GenerationRequest,
+    PromptProgress,
+    Tokens,
+)
 
 
 class Stream:
     """Implements `Generation`. A reader that falls behind gets its tokens in fewer, longer events."""
 
-    def __init__(self, request: GenerationRequest, cancel: Callable[[int], None]) -> None:
+    def __init__(self, request: EngineRequest, cancel: Callable[[int], None]) -> None:
         self.request = request
         self.unread = 0  # numbers waiting for the reader: tokens, and their logprobs
         self._cancel = cancel
-        self._weight = 1 + (0 if request.sampling.logprobs is None else 1 + request.sampling.logprobs)
+        logprobs = request.sampling.logprobs if isinstance(request, GenerationRequest) else None
+        self._weight = 1 + (0 if logprobs is None else 1 + logprobs)
         self._events: deque[EngineEvent] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._over = False  # the last event was read
@@ -59,7 +69,7 @@ class Stream:
         elif isinstance(event, PromptProgress):
             while self._events and isinstance(self._events[0], PromptProgress):
                 event = self._events.popleft()
-        elif isinstance(event, Finished | Failed):
+        elif isinstance(event, Finished | Failed | Embedded):
             self._over = True
         return event
 

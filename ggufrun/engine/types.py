@@ -1,10 +1,12 @@
-"""Values that cross the pipe between the service (parent) and the worker (child). Frozen, and they depend on nothing.
+"""Values that cross the pipe between the service (parent) and the worker (child). Frozen; errors are all they know.
 
 The engine never sees HTTP, JSON or chat roles: token ids, sampling numbers, a grammar and a budget.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from ggufrun.errors import EngineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,25 @@ class GenerationRequest:
     min_tokens: int = 0  # end-of-generation tokens are banned before this many
     grammar: Grammar | None = None
     ignore_end: bool = False  # go on past end-of-generation tokens (benchmarks)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """Texts to make a vector of each, as token ids, at least one a text. `id` is unique within one service."""
+
+    id: int
+    inputs: tuple[tuple[int, ...], ...]
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(map(len, self.inputs))
+
+
+EngineRequest = GenerationRequest | EmbeddingRequest
 
 
 class FinishReason(StrEnum):
@@ -112,10 +133,22 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The engine could not go on with this request; others may."""
+    """The engine could not go on with this request; others may.
+
+    `error`: what ended it, where that was not the request's own fault; set by the service, never sent over the pipe.
+    """
 
     id: int
     message: str
+    error: EngineError | None = None
 
 
-EngineEvent = PromptProgress | Tokens | Finished | Failed
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """All vectors of an embedding request, in order: float32, little endian, of unit length."""
+
+    id: int
+    vectors: tuple[bytes, ...]
+
+
+EngineEvent = PromptProgress | Tokens | Embedded | Finished | Failed

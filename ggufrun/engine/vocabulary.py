@@ -33,3 +33,15 @@ class Vocabulary(Protocol):
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Token ids of `text`, no BOS added; `special` also turns special tokens' names into their ids."""
+
+
+class TextVocabulary(Protocol):
+    """What an embedding model's texts need of its vocabulary."""
+
+    def __len__(self) -> int: ...
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """As `Vocabulary.tokenize`."""
+
+    def frame(self, text: str) -> list[int]:
+        """Token ids of plain text between those that the model expects around it: BOS or CLS, EOS or SEP."""

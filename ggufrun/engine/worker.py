@@ -15,7 +15,8 @@ from importlib import import_module
 from io import FileIO
 from queue import Empty, SimpleQueue
 
-from ggufrun.engine.backend import MemoryKind
+from ggufrun.engine.backend import EmbeddingLimits, MemoryKind
+from ggufrun.engine.embedding_worker import EmbeddingWorker
 from ggufrun.engine.engine import Engine
 from ggufrun.engine.grammar import GrammarCompiler
 from ggufrun.engine.messages import (
@@ -31,13 +32,13 @@ from ggufrun.engine.messages import (
     ToWorker,
     WorkerSettings,
 )
-from ggufrun.engine.opened import Factory, OpenedModel
+from ggufrun.engine.opened import Factory, Opened, OpenedModel
 from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.prefix_store import PrefixStore
-from ggufrun.engine.types import EngineEvent, Failed, GenerationRequest, Tokens
+from ggufrun.engine.types import EngineEvent, EngineRequest, Failed, GenerationRequest, Tokens
 from ggufrun.errors import EngineError, GgufrunError
 
-EXIT_LOAD, EXIT_FATAL = 3, 4
+EXIT_LOAD, EXIT_FATAL, EXIT_DEAF = 3, 4, 5
 QUIET_S = 0.25  # idle work waits this long, so that it never delays the next turn of a chat
 STOP_S = 2.0  # what saving prefixes may take at the end; the service kills after 3
 PROGRESS_STEP = 0.01
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """The loop over one opened model."""
+    """The loop over one opened model that generates; `EmbeddingWorker` has the other one."""
 
     def __init__(self, opened: OpenedModel, settings: WorkerSettings, inbox: Inbox, out: PipeWriter) -> None:
         self._inbox, self._out = inbox, out
@@ -122,8 +123,10 @@ class Worker:
             case Start():
                 raise EngineError("The worker was started twice.")
 
-    def _submit(self, request: GenerationRequest) -> None:
+    def _submit(self, request: EngineRequest) -> None:
         try:
+            if not isinstance(request, GenerationRequest):
+                raise TypeError("this model makes no embeddings")
             self._engine.submit(request)
         except Exception as error:  # where this request ends; those that run know nothing of it
             log.exception("a request could not be queued")
@@ -170,7 +173,7 @@ def _open_store(opened: OpenedModel, settings: WorkerSettings) -> PrefixStore | 
     return PrefixStore(engine.disk_cache, opened.key, engine.disk_cache_bytes, whole=whole)
 
 
-def _open_model(settings: WorkerSettings, out: PipeWriter) -> OpenedModel:
+def _open_model(settings: WorkerSettings, out: PipeWriter) -> Opened:
     """Run the factory. Raises GgufrunError."""
     module, _, name = settings.factory.partition(":")
     try:
@@ -192,7 +195,7 @@ def _progress(out: PipeWriter) -> Callable[[float], None]:
     return report
 
 
-def _info(opened: OpenedModel) -> ModelInfo:
+def _info(opened: Opened) -> ModelInfo:
     limits = opened.backend.limits
     return ModelInfo(
         context=limits.context,
@@ -201,7 +204,14 @@ def _info(opened: OpenedModel) -> ModelInfo:
         description=opened.description,
         context_train=opened.context_train,
         memory_bytes=opened.memory_bytes,
+        dimensions=limits.dimensions if isinstance(limits, EmbeddingLimits) else 0,
     )
+
+
+def _worker(opened: Opened, settings: WorkerSettings, inbox: Inbox, out: PipeWriter) -> Worker | EmbeddingWorker:
+    if isinstance(opened, OpenedModel):
+        return Worker(opened, settings, inbox, out)
+    return EmbeddingWorker(opened, inbox, out)
 
 
 def _claim_pipes() -> tuple[FileIO, FileIO]:
@@ -215,8 +225,8 @@ def _claim_pipes() -> tuple[FileIO, FileIO]:
 
 
 def _read_inbox(source: FileIO, inbox: Inbox) -> None:
-    reader = PipeReader(source)
     try:
+        reader = PipeReader(source)
         while True:
             for message in reader.read():
                 inbox.put(message)
@@ -224,6 +234,11 @@ def _read_inbox(source: FileIO, inbox: Inbox) -> None:
                     return
     except PipeClosed:
         os._exit(0)  # the parent is gone: nobody reads our answers
+    except BaseException as error:  # where this thread ends: nothing more would be heard, the parent's end included
+        try:
+            log.critical("a message of the service could not be read (%s: %s)", type(error).__name__, error)
+        finally:
+            os._exit(EXIT_DEAF)
 
 
 def serve(inbox: Inbox, out: PipeWriter) -> int:
@@ -241,7 +256,7 @@ def serve(inbox: Inbox, out: PipeWriter) -> int:
         reason = f"The model could not be opened: {type(error).__name__}: {error}"
         out.write([LoadFailed.of(EngineError(reason, "See the whole error with --debug."))])
         return EXIT_LOAD
-    worker = Worker(opened, start.settings, inbox, out)
+    worker = _worker(opened, start.settings, inbox, out)
     out.write([Ready(_info(opened))])
     try:
         worker.run()

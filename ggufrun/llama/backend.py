@@ -3,6 +3,7 @@
 import ctypes
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ggufrun.engine.types import SamplingParams
 from ggufrun.errors import EngineClosed, InputError
 from ggufrun.llama import library
 from ggufrun.llama.batch import Batch
-from ggufrun.llama.context import ContextPlan, open_context
+from ggufrun.llama.context import ContextPlan, cells_per_row, open_context
 from ggufrun.llama.failures import reason
 from ggufrun.llama.model import Model, Progress
 from ggufrun.llama.sampler import LlamaSampler
@@ -65,6 +66,15 @@ class LlamaBackend:
     @property
     def memory(self) -> MemoryKind:
         return self.model.memory
+
+    @cached_property
+    def keep_rows(self) -> int | None:
+        """Without flash attention a row looks at all cells up to the highest in use, whoever holds them.
+
+        A prompt's row pays what `cells_per_row` says, a generated one three times that (benchmarks/NOTES.md).
+        """
+        off = self.plan.flash_attention == ll.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        return cells_per_row(self.model) // 2 if off and self.memory is MemoryKind.FULL else None
 
     def decode(self, runs: Sequence[Run]) -> DecodeStatus:
         self._rows = None

@@ -20,7 +20,7 @@ _UBATCH_CPU = 128  # on the processor, whose caches then hold a step: prompts ar
 _MOST = 2**31 - 1
 
 _KV_TYPES = {"f16": ll.GGML_TYPE_F16, "q8_0": ll.GGML_TYPE_Q8_0, "q4_0": ll.GGML_TYPE_Q4_0}
-_KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}  # bytes an element, block scales included
+KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}  # bytes an element, block scales included
 _FLASH = {
     "auto": ll.LLAMA_FLASH_ATTN_TYPE_AUTO,
     "on": ll.LLAMA_FLASH_ATTN_TYPE_ENABLED,
@@ -40,6 +40,7 @@ class ContextPlan:
     kv_type: KvType
     flash_attention: int
     unified: bool = True  # sequences share cells, so a shared prefix costs nothing
+    pooling: int | None = None  # of an embedding model's outputs; None: logits are wanted
 
     @classmethod
     def make(cls, model: Model, settings: ModelSettings, engine: EngineSettings) -> "ContextPlan":
@@ -59,11 +60,11 @@ class ContextPlan:
             sequences=min(engine.parallel + cached, ll.llama_max_parallel_sequences()),
             threads=settings.threads or physical_cores(),
             kv_type=settings.kv_type,
-            flash_attention=_flash_attention(settings, on_cpu),
+            flash_attention=flash_attention(settings, on_cpu),
         )
 
 
-def _flash_attention(settings: ModelSettings, on_cpu: bool) -> int:
+def flash_attention(settings: ModelSettings, on_cpu: bool) -> int:
     """llama.cpp's choice, but on the processor "auto" is off: at 1,850 tokens of depth that made one row 2.2 and eight
     rows 5.5 times faster, and prompts 15 % slower (benchmarks/NOTES.md). A quantized cache needs it on.
     """
@@ -98,18 +99,30 @@ def _params(plan: ContextPlan) -> ll.llama_context_params:
     params.kv_unified = plan.unified
     params.swa_full = False  # a window's worth of cells for each sequence, not the whole context's
     params.no_perf = True
+    if plan.pooling is not None:
+        params.embeddings, params.pooling_type = True, plan.pooling
     return params
 
 
 def kv_bytes(model: Model, context: int, kv_type: KvType) -> int:
     """About what a full-attention KV cache of `context` cells takes, in bytes."""
+    handle = model.handle
+    elements = ll.llama_model_n_layer(handle) * ll.llama_model_n_head_kv(handle) * _per_head(model)
+    return int(elements * KV_BYTES[kv_type] * context)
+
+
+def cells_per_row(model: Model) -> int:
+    """How many cells a row must look at until that takes as much computing as the weights do."""
+    elements = int(ll.llama_model_n_layer(model.handle) * ll.llama_model_n_head(model.handle)) * _per_head(model)
+    return int(ll.llama_model_n_params(model.handle)) // max(1, elements)
+
+
+def _per_head(model: Model) -> int:
+    """The elements of one head's key and value."""
     handle, metadata = model.handle, model.metadata
-    heads, per_head = ll.llama_model_n_head_kv(handle), 0
     architecture = metadata.get("general.architecture", "")
     default = ll.llama_model_n_embd(handle) // max(1, ll.llama_model_n_head(handle))
-    for side in ("key", "value"):
-        per_head += int(metadata.get(f"{architecture}.attention.{side}_length", default))
-    return int(ll.llama_model_n_layer(handle) * heads * per_head * _KV_BYTES[kv_type] * context)
+    return sum(int(metadata.get(f"{architecture}.attention.{side}_length", default)) for side in ("key", "value"))
 
 
 def _check_memory(model: Model, plan: ContextPlan) -> None:

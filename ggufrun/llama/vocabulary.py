@@ -83,11 +83,18 @@ class LlamaVocabulary:
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """llama.cpp's tokens of `text`, without BOS. Half a surrogate pair becomes "?": only UTF-8 can be tokenized."""
+        return self._tokens(text, framed=False, special=special)
+
+    def frame(self, text: str) -> list[int]:
+        """The tokens of plain text between those that the model expects around it."""
+        return self._tokens(text, framed=True, special=False)
+
+    def _tokens(self, text: str, *, framed: bool, special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
-        room = len(data) + 2  # SentencePiece may put a space in front
+        room = len(data) + 4  # SentencePiece may put a space in front, and a frame has two tokens
         while True:
             buffer = (ctypes.c_int32 * room)()
-            count = ll.llama_tokenize(self._native, data, len(data), buffer, room, False, special)
+            count = ll.llama_tokenize(self._native, data, len(data), buffer, room, framed, special)
             if count >= 0:
                 return buffer[:count]
             room = -count

@@ -10,7 +10,7 @@ from typing import Literal
 from ggufrun.chat.types import ChatOptions
 from ggufrun.errors import OptionError
 from ggufrun.terminal import archive
-from ggufrun.terminal.options import OPTIONS, default_options, find, given_options, set_option
+from ggufrun.terminal.options import NONE, OPTIONS, default_options, find, given_options, set_option
 from ggufrun.terminal.session import Session
 
 
@@ -49,6 +49,7 @@ def _help(session: Session, rest: str) -> Outcome:
     width = max(len(command.usage) for command in COMMANDS.values())
     lines = [f"{command.usage:<{width}}  {command.summary}" for command in COMMANDS.values()]
     keys = (
+        "/set stop none leaves out the stop strings that the settings have; /set stop default brings them back.",
         "Enter sends; Alt-Enter (or Esc, then Enter) starts a new line; pasted lines stay together.",
         "Tab completes, Up and Down walk through the history, Ctrl-X Ctrl-E opens $EDITOR.",
         "Ctrl-C stops an answer or clears the line; twice, or Ctrl-D, leaves.",
@@ -61,19 +62,26 @@ def _system(session: Session, rest: str) -> Outcome:
     if rest == "none":
         session.system = ""
         return Outcome(("No system prompt from the next message on.",))
+    if rest == "default":
+        session.system = session.first_system
+        return Outcome((f"From the next message on as at the start. {_system_prompt(session)}",))
     if rest:
         session.system = rest
         return Outcome(("The system prompt holds from the next message on.",))
+    explained = "/system TEXT sets it, /system none removes it, /system default takes that back."
+    return Outcome((_system_prompt(session), explained))
+
+
+def _system_prompt(session: Session) -> str:
     label = "System prompt by default" if session.system is None else "System prompt"
-    shown = f"{label}: {session.system_prompt}" if session.system_prompt else "There is no system prompt."
-    return Outcome((shown, "/system TEXT sets it, /system none removes it."))
+    return f"{label}: {session.system_prompt}" if session.system_prompt else "There is no system prompt."
 
 
 def _set(session: Session, rest: str) -> Outcome:
     if not rest:
         defaults = {name: f"{value} by default" for name, value in default_options(session.defaults).items()}
         values = {**dict.fromkeys(OPTIONS, "default"), **defaults, **given_options(session.options)}
-        lines = [f"{name} = {values[name]}  ({option.accepts})" for name, option in OPTIONS.items()]
+        lines = [f"{name} = {_shown(values[name])}  ({option.accepts})" for name, option in OPTIONS.items()]
         return Outcome((*lines, "/set NAME VALUE changes one, /set NAME default takes it back."))
     name, _, text = rest.partition(" ")
     if not text.strip():
@@ -128,13 +136,21 @@ def _path(text: str) -> Path | None:
 
 def _settings(options: ChatOptions) -> str:
     given = given_options(options)
-    return "Settings: " + (", ".join(f"{name} = {value}" for name, value in given.items()) or "all default")
+    return "Settings: " + (", ".join(f"{name} = {_shown(value)}" for name, value in given.items()) or "all default")
+
+
+def _shown(value: object) -> object:
+    return NONE if value == [] else value
 
 
 COMMANDS: Mapping[str, Command] = {
     "/help": Command("/help", "show this", _help),
-    "/system": Command("/system TEXT", "set the system prompt; alone: show it; none: remove it", _system),
-    "/set": Command("/set NAME VALUE", "set an option, as in /set temperature 0.3; alone: show them", _set),
+    "/system": Command(
+        "/system TEXT", "set the system prompt; alone: show it; none: remove it; default: as at the start", _system
+    ),
+    "/set": Command(
+        "/set NAME VALUE", "set an option, as in /set temperature 0.3; alone: show them; default: take it back", _set
+    ),
     "/retry": Command("/retry", "ask the last message again, with a new seed", _retry),
     "/save": Command("/save FILE", "write the conversation to a JSON file", _save),
     "/load": Command("/load FILE", "go on with a saved conversation", _load),

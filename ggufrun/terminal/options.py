@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 from ggufrun.chat.types import AnswerSettings, ChatOptions, Effort
 from ggufrun.errors import OptionError
 
+NONE = "none"  # for `/set`: an empty list of strings, also where the settings have some; in quotes it is a string
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -30,7 +32,7 @@ class Option:
         if self.kind == "word":
             return ", ".join(self.words)
         if self.kind == "strings":
-            return "one or more strings"
+            return f"one or more strings; /set {self.name} {NONE}: no strings"
         noun = "a whole number" if self.kind == "int" else "a number"
         if math.isinf(self.high):
             return f"{noun}, at least {self.low:g}"
@@ -39,10 +41,7 @@ class Option:
     def read(self, text: str) -> object:
         """The value written in `text`. Raises `OptionError`."""
         if self.kind == "strings":
-            try:
-                return tuple(shlex.split(text))
-            except ValueError as error:
-                raise OptionError(f"{self.name}: {error}.", "Close the quotes.") from error
+            return self._read_strings(text)
         if self.kind == "word":
             return text.strip()
         try:
@@ -50,13 +49,24 @@ class Option:
         except ValueError as error:
             raise self._refuse(text) from error
 
+    def _read_strings(self, text: str) -> tuple[str, ...]:
+        if text.strip() == NONE:
+            return ()
+        try:
+            strings = tuple(shlex.split(text))
+        except ValueError as error:
+            raise OptionError(f"{self.name}: {error}.", "Close the quotes.") from error
+        if not strings:
+            raise self._refuse(text)
+        return strings
+
     def check(self, value: Any) -> None:
         """Raise `OptionError` unless the value is one that this option takes."""
         match self.kind:
             case "word":
                 fine = value in self.words
             case "strings":
-                fine = isinstance(value, tuple) and bool(value) and all(isinstance(one, str) and one for one in value)
+                fine = isinstance(value, tuple) and all(isinstance(one, str) and one for one in value)
             case "int":
                 fine = type(value) is int and self.low <= value <= self.high
             case "float":

@@ -13,7 +13,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
 from ggufrun.terminal.commands import COMMANDS
-from ggufrun.terminal.options import OPTIONS
+from ggufrun.terminal.options import NONE, OPTIONS
 
 LEAVE_HINT = "Ctrl-C again, Ctrl-D or /exit leaves."
 
@@ -104,13 +104,15 @@ class CommandCompleter(Completer):
             yield from _matching(command, COMMANDS)
         elif command in ("/save", "/load"):
             yield from self._paths.get_completions(Document(rest), complete_event)
+        elif command == "/system":
+            yield from _matching(rest, ("none", "default"))
         elif command == "/set":
             name, space, value = rest.partition(" ")
             option = OPTIONS.get(name)
             if not space:
                 yield from _matching(name, OPTIONS)
             elif option is not None:
-                yield from _matching(value, (*option.words, "default"))
+                yield from _matching(value, (*option.words, *((NONE,) if option.kind == "strings" else ()), "default"))
 
 
 def _matching(start: str, words: Iterable[str]) -> Iterable[Completion]:

@@ -20,6 +20,10 @@ class Session:
     messages: list[Message] = field(default_factory=list)
     file: Path | None = None  # where the conversation was saved to or loaded from
     defaults: AnswerSettings = field(default_factory=AnswerSettings)  # the model's
+    first_system: str | None = field(init=False)  # the command line's, as `system`
+
+    def __post_init__(self) -> None:
+        self.first_system = self.system
 
     @property
     def system_prompt(self) -> str:

@@ -44,7 +44,7 @@ def record(outcomes: dict[int, Outcome], events: Sequence[EngineEvent]) -> None:
             outcome.progress.append(event)
         elif isinstance(event, Finished):
             outcome.finished, outcome.ends = event, outcome.ends + 1
-        else:
+        elif isinstance(event, Failed):
             outcome.failed, outcome.ends = event, outcome.ends + 1
 
 

@@ -4,10 +4,13 @@ import json
 import random
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from llguidance import JsonCompiler
 
+from ggufrun.engine import grammar as grammar_module
+from ggufrun.engine.closing import find_closing
 from ggufrun.engine.engine import Engine
 from ggufrun.engine.grammar import Constraint, GrammarCompiler
 from ggufrun.engine.types import Finished, FinishReason, GenerationRequest, Grammar, SamplingParams, Tokens
@@ -124,11 +127,11 @@ class SlowCompiler(GrammarCompiler):
         super().__init__(WORDS)
         self.go, self.began, self.threads = threading.Event(), threading.Event(), set[int]()
 
-    def start(self, grammar: Grammar) -> Constraint:
+    def start(self, grammar: Grammar, budget: int = 1 << 62) -> Constraint:
         self.threads.add(threading.get_ident())
         self.began.set()
         assert self.go.wait(20)
-        return super().start(grammar)
+        return super().start(grammar, budget)
 
 
 def test_running_streams_go_on_while_a_grammar_is_compiled() -> None:
@@ -145,6 +148,27 @@ def test_running_streams_go_on_while_a_grammar_is_compiled() -> None:
     for number, outcome in run(over).items():
         assert outcome.finished is not None and number in (1, 2)
     assert compiler.threads and threading.get_ident() not in compiler.threads
+    over.close()
+
+
+def test_a_way_out_for_a_small_budget_is_looked_for_beside_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one found takes 25 tokens, another takes 4: looking for that may take 80 ms, once."""
+    searches: list[tuple[int, int]] = []  # thread, most grammar steps
+
+    def spy(*args: Any, **limits: Any) -> tuple[int, ...] | None:
+        searches.append((threading.get_ident(), limits.get("work", 8000)))
+        return find_closing(*args, **limits)
+
+    monkeypatch.setattr(grammar_module, "find_closing", spy)
+    over, choice = engine(SETTINGS), grammar({"enum": ["a long and winding road", "zz", "another long one"]})
+    for number, budget in enumerate((1000, 10, 10, 9, 2, 2)):
+        over.submit(GenerationRequest(number, (5, 6, 7), max_tokens=budget, grammar=choice))
+        said = run(over)[number]
+        assert len(said.tokens) <= budget
+        assert budget < 4 or json.loads(bytes(said.tokens)) in ("a long and winding road", "zz", "another long one")
+    beside = [work for thread, work in searches if thread != threading.get_ident()]
+    assert len(beside) == 3  # at first, for 10, and for 2 in vain: what was found then is known
+    assert all(work <= 1500 for thread, work in searches if thread == threading.get_ident())
     over.close()
 
 

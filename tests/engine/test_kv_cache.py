@@ -6,7 +6,7 @@ import pytest
 
 from ggufrun.engine import kv_cache
 from ggufrun.engine.backend import Run
-from ggufrun.engine.kv_cache import KvCache
+from ggufrun.engine.kv_cache import KvCache, Slot
 from ggufrun.engine.prefix_store import PrefixStore
 from tests.fake_backend import FakeBackend
 
@@ -15,10 +15,20 @@ def text(first: int, count: int = 300) -> list[int]:
     return [first, *(1 + i % 60 for i in range(count - 1))]
 
 
+def begun(kv: KvCache, tokens: list[int], request: int = 1) -> Slot:
+    """A sequence for `tokens`, with what is saved of it read first."""
+    for _ in range(200):
+        if kv.ready(request, tokens):
+            break
+        kv.wait(0.05)
+    slot = kv.acquire(request, tokens)
+    assert slot is not None
+    return slot
+
+
 def finished(kv: KvCache, backend: FakeBackend, tokens: list[int]) -> int:
     """Compute `tokens` in a sequence that then ends."""
-    slot = kv.acquire(tokens)
-    assert slot is not None
+    slot = begun(kv, tokens)
     for start in range(slot.reused, len(tokens), 64):
         part = tokens[start : start + 64]
         backend.decode([Run(slot.seq, start, part, 0)])
@@ -68,8 +78,7 @@ def test_a_sequence_that_goes_on_is_not_saved_as_if_it_were_over(store: PrefixSt
     backend = FakeBackend(context=2000)
     kv = KvCache(backend, keep=8, share=True, store=store)
     seq = finished(kv, backend, text(1))
-    slot = kv.acquire([*text(1), 7, 8])
-    assert slot is not None and slot.seq == seq
+    assert begun(kv, [*text(1), 7, 8]).seq == seq
     assert not kv.save_one()
 
 
@@ -79,19 +88,17 @@ def test_a_state_without_room_leaves_the_cache_alone(store: PrefixStore) -> None
     backend = FakeBackend(context=800)
     kv = KvCache(backend, keep=8, share=True, store=store)
     cached = finished(kv, backend, text(1))
-    running = kv.acquire(text(2))  # it runs: its cells stay
-    assert running is not None
+    running = begun(kv, text(2))  # it runs: its cells stay
     for start in range(0, 300, 60):
         backend.decode([Run(running.seq, start, text(2)[start : start + 60], 0)])
     kv.extend(running.seq, text(2))
-    slot = kv.acquire([*text(5, 400), 9])
-    assert slot is not None and slot.restored == 400  # 800 cells: the cached 300 make way
+    slot = begun(kv, [*text(5, 400), 9])
+    assert slot.restored == 400  # 800 cells: the cached 300 make way
     kv.drop(slot.seq)
     cached = finished(kv, backend, text(1))
     store.save(text(6, 600), bytes(text(6, 600)))
     store.finish_writing()
-    slot = kv.acquire([*text(6, 600), 9])
-    assert slot is not None and slot.restored == 0  # 300 run, so that 600 can never fit
+    assert begun(kv, [*text(6, 600), 9]).restored == 0  # 300 run, so that 600 can never fit
     assert kv.tree.length(cached) == 300
 
 
@@ -102,8 +109,8 @@ def test_what_a_prompt_shares_is_not_evicted_for_a_state_of_it(store: PrefixStor
     backend = FakeBackend(context=1000)
     kv = KvCache(backend, keep=8, share=True, store=store)
     source = finished(kv, backend, base)
-    slot = kv.acquire([*base, *text(3, 500), 9])
-    assert slot is not None and (slot.seq, slot.reused, slot.restored) == (source, len(base), 0)
+    slot = begun(kv, [*base, *text(3, 500), 9])
+    assert (slot.seq, slot.reused, slot.restored) == (source, len(base), 0)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread"), OSError("no space")])
@@ -118,7 +125,7 @@ def test_a_state_that_cannot_be_saved_costs_nothing_but_itself(
     kv = KvCache(backend, keep=8, share=True, store=store)
     finished(kv, backend, text(1))
     assert kv.evict() and not kv.evict()
-    assert "could not be saved" in caplog.text and store.wants(text(1))
+    assert f"could not be saved: {str(error) or 'MemoryError'}." in caplog.text and store.wants(text(1))
 
 
 def test_a_state_that_the_model_refuses_is_thrown_away(store: PrefixStore) -> None:
@@ -128,5 +135,5 @@ def test_a_state_that_the_model_refuses_is_thrown_away(store: PrefixStore) -> No
 
     store.save(text(5, 400), bytes(text(5, 400)))
     store.finish_writing()
-    slot = KvCache(Strict(context=800), keep=8, share=True, store=store).acquire([*text(5, 400), 9])
-    assert slot is not None and slot.reused == 0 and store.match(text(5, 400)) is None
+    slot = begun(KvCache(Strict(context=800), keep=8, share=True, store=store), [*text(5, 400), 9])
+    assert slot.reused == 0 and store.match(text(5, 400)) is None

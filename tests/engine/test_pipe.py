@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ggufrun.engine import pipe as pipe_module
 from ggufrun.engine.messages import (
     Cancel,
     LoadFailed,
@@ -21,7 +22,7 @@ from ggufrun.engine.messages import (
     Submit,
     WorkerSettings,
 )
-from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
+from ggufrun.engine.pipe import MAX_FRAME, FrameTooLarge, PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.types import (
     Failed,
     Finished,
@@ -109,6 +110,32 @@ def test_a_frame_larger_than_the_pipe_arrives(pipe: Pipe) -> None:
     writer.start()
     assert PipeReader(pipe[0]).read() == [Submit(request)]
     writer.join()
+
+
+@pytest.mark.parametrize("length", [MAX_FRAME + 1, 0xFFFF_FFFF])
+def test_a_length_that_cannot_be_one_is_refused_before_memory_is_taken(pipe: Pipe, length: int) -> None:
+    pipe[1].write(length.to_bytes(4, "little"))
+    pipe[1].close()
+    with pytest.raises(FrameTooLarge, match=f"{length:,} bytes"):
+        PipeReader(pipe[0]).read()
+
+
+def test_a_message_over_the_limit_is_not_begun(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe_module, "MAX_FRAME", 1000)
+    writer = PipeWriter(pipe[1])
+    with pytest.raises(FrameTooLarge, match="over the limit"):
+        writer.write([Submit(GenerationRequest(1, tuple(range(1000))))])
+    writer.write([Stop()])
+    assert PipeReader(pipe[0]).read() == [Stop()]
+
+
+def test_the_longest_prompts_are_far_below_the_limit(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe_module, "MAX_FRAME", MAX_FRAME // 100)
+    request = GenerationRequest(1, (0x7FFF_FFFF,) * (1 << 18))
+    writer = threading.Thread(target=PipeWriter(pipe[1]).write, args=([Submit(request)],), daemon=True)
+    writer.start()
+    assert PipeReader(pipe[0]).read() == [Submit(request)]
+    writer.join(10)
 
 
 def test_the_end_is_seen_between_frames_and_inside_one(pipe: Pipe) -> None:

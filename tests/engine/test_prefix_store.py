@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.engine.prefix_file import digest, file_size
+from ggufrun.engine.prefix_file import ReadStopped, digest, file_size, read_state
 from ggufrun.engine.prefix_store import MIN_TOKENS, PrefixStore
 
 KEY = "model 1, no lora, f16, library 1"
@@ -225,3 +225,22 @@ def test_one_store_sees_what_another_writes(tmp_path: Path) -> None:
     assert found is not None
     loaded = reader.load(found)
     assert loaded is not None and loaded[1] == b"shared"
+
+
+def test_hashing_for_nobody_is_given_up(tmp_path: Path) -> None:
+    store = open_store(tmp_path, limit=1 << 30)
+    tokens = numbers(1, 300)
+    assert put(store, tokens, bytes(64 << 20))
+    found = store.match(tokens)
+    assert found is not None
+    asked = 0
+
+    def stopped() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 2
+
+    assert store.load(found, stopped) is None and asked == 2
+    with pytest.raises(ReadStopped):
+        read_state(found.path, digest(KEY.encode()), lambda: True)
+    assert found.path.exists() and store.load(found) is not None  # still good

@@ -1,6 +1,7 @@
 """The worker as a child process, without a service: whatever ends its threads, the process ends and that is told."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,9 @@ import pytest
 from ggufrun.engine.messages import FromWorker, Ready, Submit, ToWorker, WorkerSettings
 from ggufrun.engine.process import WorkerProcess
 from ggufrun.engine.types import GenerationRequest
+from ggufrun.engine.worker import EXIT_DEAF
 from ggufrun.settings import EngineSettings, ModelSettings
+from tests.engine.worker_models import HANG
 
 SETTINGS = WorkerSettings("tests.engine.worker_models:good", ModelSettings(Path("fake.gguf")), EngineSettings())
 
@@ -76,3 +79,29 @@ def test_sending_to_a_worker_that_has_ended_is_no_error() -> None:
     assert over.wait(10) and process.ending() == "enough"
     process.send(messages[0])
     process.stop(0)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [(b"\x04\0\0\0junk", "UnpicklingError"), (b"\xff\xff\xff\xff", "over the limit")],
+    ids=["garbled", "too long"],
+)
+def test_a_worker_that_cannot_read_a_message_ends_even_while_it_computes(frame: bytes, words: str) -> None:
+    ready, over = threading.Event(), threading.Event()
+
+    def heard(process: WorkerProcess, messages: Sequence[FromWorker]) -> None:
+        if isinstance(messages[-1], Ready):
+            ready.set()
+
+    process = WorkerProcess(SETTINGS, heard, lambda process: over.set())
+    try:
+        assert ready.wait(10)
+        process.send(Submit(GenerationRequest(1, (HANG,))))
+        time.sleep(0.2)  # the outbox has written it, and the worker is busy with it
+        process._stdin.write(frame)
+        process._stdin.flush()
+        assert over.wait(10)
+        assert not process.given_up
+        assert f"exit status {EXIT_DEAF};" in process.ending() and words in process.ending()
+    finally:
+        process.kill("the test is over")

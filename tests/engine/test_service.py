@@ -12,6 +12,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from ggufrun.engine import pipe as pipe_module
 from ggufrun.engine import service as service_module
 from ggufrun.engine.service import Service
 from ggufrun.engine.types import (
@@ -131,6 +132,17 @@ async def test_a_request_that_cannot_be_queued_fails_alone(service: Service) -> 
     _, end = await read(service.submit(bad))
     assert isinstance(end, Failed) and "no such sampler" in end.message
     assert isinstance((await read(running))[1], Finished)
+
+
+@shared_loop
+async def test_a_request_too_long_for_the_pipe_fails_alone(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe_module, "MAX_FRAME", 4000)
+    pid = service.worker_pid
+    running = service.submit(ask(service, 5, most=200, endless=True))
+    await first_tokens(running)
+    assert "over the limit" in await failure(service.submit(ask(service, *[1000] * 2000)))
+    assert isinstance((await read(running))[1], Finished)
+    assert service.worker_pid == pid
 
 
 @shared_loop

@@ -82,6 +82,7 @@ async def test_a_killed_worker_ends_its_streams_and_the_next_request_is_served(f
     for stream in streams:
         _, end = await read(stream)
         assert isinstance(end, Failed) and "signal 9 (SIGKILL" in end.message and "restarted" in end.message
+        assert isinstance(end.error, EngineCrashed) and end.error.restarting and str(end.error) == end.message
     request = ask(fresh, 1, 2, 3)  # at once, while the new worker starts
     assert (await read(fresh.submit(request)))[0] == alone(request, CONTEXT)
     assert fresh.worker_pid not in (None, pid)

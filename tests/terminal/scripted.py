@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 from ggufrun.chat.types import (
     AnswerSettings,
+    AnyRequest,
     ChatEvent,
     ChatRequest,
     ChoiceEnd,
     ChoiceFinished,
     Completed,
+    Meter,
     ModelInfo,
     PromptProcessed,
     Started,
@@ -19,6 +21,7 @@ from ggufrun.chat.types import (
     ToolCallDelta,
 )
 from ggufrun.engine.types import Stats
+from tests.fakes import Scripted
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Reply:
 
 
 @dataclass
-class ScriptedModel:
+class ScriptedModel(Scripted):
     """Gives the replies in turn, the last one for ever. Records what it was asked and how often it was cancelled."""
 
     replies: list[Reply] = field(default_factory=lambda: [Reply()])
@@ -51,7 +54,8 @@ class ScriptedModel:
     def info(self) -> ModelInfo:
         return ModelInfo("scripted", self.context, self.context, 256, 1000, "a script", self.defaults)
 
-    async def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+    async def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
+        assert isinstance(request, ChatRequest)
         reply = self.replies[min(len(self.requests), len(self.replies) - 1)]
         self.requests.append(request)
         ended = False
@@ -61,12 +65,6 @@ class ScriptedModel:
             ended = True
         finally:
             self.cancelled += not ended
-
-    async def count_tokens(self, request: ChatRequest) -> int:
-        return 10
-
-    async def close(self) -> None:
-        return None
 
 
 async def _events(reply: Reply, context: int) -> AsyncIterator[ChatEvent]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ggufrun.chat.types import AnswerSettings, ChatEvent, ChatModel, ChatRequest
+from ggufrun.chat.types import AnswerSettings, AnyRequest, ChatEvent, ChatModel, ChatRequest, Meter
 from ggufrun.cli import main
 from ggufrun.commandline import opening
 from ggufrun.errors import EngineCrashed, ModelNotFound, PromptTooLong
@@ -18,7 +18,8 @@ from tests.terminal.scripted import Reply, ScriptedModel
 
 
 class PromptDriven(ScriptedModel):
-    def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+    def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
+        assert isinstance(request, ChatRequest)
         self.replies = [*self.replies[: len(self.requests)], _reply(request)]
         return super().complete(request)
 

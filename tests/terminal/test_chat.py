@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -80,6 +81,37 @@ async def test_the_models_settings_hold_and_are_shown_until_the_user_says_otherw
         "System prompt: be kind\n",
     ):
         assert line in done.shown
+
+
+async def test_stop_strings_of_the_settings_can_be_taken_back(tmp_path: Path) -> None:
+    path, defaults = tmp_path / "t.json", AnswerSettings(stop=("END",))
+    typed = f"hi\r/set stop none\r/set\rho\r/save {path}\r/set stop default\rhey\r/load {path}\rho"
+    done = await talk(typed, session=Session("scripted", defaults=defaults))
+    assert [request.options.stop for request in done.model.requests] == [None, (), None, ()]
+    assert done.shown.count("Settings: stop = none\n") == 2
+    assert "stop = none  (one or more strings; /set stop none: no strings)\n" in done.shown
+
+
+@pytest.mark.parametrize(
+    ("own", "said", "shown"),
+    [
+        (None, [], "System prompt by default: the file's"),
+        ("the command line's", ["s:the command line's"], "System prompt: the command line's"),
+        ("", [], "There is no system prompt."),
+    ],
+)
+async def test_system_default_is_what_the_chat_began_with(own: str | None, said: list[str], shown: str) -> None:
+    session = Session("scripted", system=own, defaults=AnswerSettings(system="the file's"))
+    done = await talk("/system be kind\rhi\r/system default\rho\r/system none\r/system default\rhey", session=session)
+    assert done.asked(0)[0] == "s:be kind"
+    assert [text for text in done.asked(2) if text[0] == "s"] == said
+    assert [request.default_system for request in done.model.requests] == [False, own is None, own is None]
+    assert done.shown.count(f"as at the start. {shown}\n") == 2
+
+
+async def test_help_names_what_takes_back() -> None:
+    shown = (await talk("/help")).shown
+    assert "default: as at the start" in shown and "default: take it back" in shown and "/set stop none" in shown
 
 
 async def test_mistakes_are_one_line_each_and_the_chat_goes_on() -> None:
@@ -181,6 +213,9 @@ def test_tab_completes(tmp_path: Path) -> None:
     assert completions("/s") == ["/system", "/set", "/save"]
     assert completions("/set t") == ["temperature", "top_p", "top_k"]
     assert completions("/set reasoning_effort m") == ["minimal", "medium", "max"]
+    assert completions("/set stop ") == ["none", "default"]
+    assert completions("/set seed ") == ["default"]
+    assert completions("/system d") == ["default"]
     assert completions(f"/load {tmp_path}/ta") == ["lk.json"]
     assert completions("hello /s") == []
 

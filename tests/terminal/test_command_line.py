@@ -23,7 +23,7 @@ BAD = [
     ["serve"],
     ["serve", "m", "--port", "70000"],
     ["serve", "m", "--parallel", "0"],
-    ["serve", "m", "--queue", "-1"],
+    ["serve", "m", "--max-queue", "-1"],
     ["run", "m", "two", "words"],
     ["run", "m", "-x"],
     ["run", "m", "hi", "--temprature", "1"],
