@@ -1,5 +1,7 @@
 """`python -m ggufrun`."""
 
+import sys
+
 from ggufrun.cli import main
 
-main()
+sys.exit(main())

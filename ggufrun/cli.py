@@ -3,13 +3,15 @@
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ggufrun.commandline.exits import exit_codes, print_error
 from ggufrun.commandline.flags import AskFlags, EngineFlags, LoadFlags
 from ggufrun.commandline.groups import grouped
+from ggufrun.commandline.pool_flags import PoolFlags
+from ggufrun.commandline.server_flags import ServerFlags
 
 app = typer.Typer(
     add_completion=False,
@@ -18,8 +20,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
+app.add_typer(keys, name="keys")
+
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="demo, a .gguf file, or a name from models/*.toml.")]
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="One or more, each as for `ggufrun run`.")]
 Prompt = Annotated[str | None, typer.Argument(metavar="PROMPT", help="Ask this once; without it, chat.")]
+KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits and . _ @ -.")]
+Url = Annotated[str | None, typer.Option(metavar="URL", help="The server, if it is not found by itself.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -46,20 +54,108 @@ def run(model: Model, *, prompt: Prompt = None, ask: AskFlags, load: LoadFlags, 
 @app.command()
 @grouped
 def serve(
-    model: Model,
+    models: Models,
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: a free one.", min=0, max=65535)] = 8080,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="The API only, no page.")] = False,
+    server: ServerFlags,
+    pool: PoolFlags,
     engine: EngineFlags,
     load: LoadFlags,
     debug: Debug = False,
 ) -> None:
-    """Serve MODEL over HTTP, in Mistral's and OpenAI's dialect."""
+    """Serve models over HTTP, in Mistral's and OpenAI's dialect. Several are loaded when they are asked for."""
     with exit_codes(debug=debug):
         from ggufrun.commandline.serve import serve as command
 
-        command(model, (host, port), engine, load, ui=not no_ui)
+        command(models, server, pool, engine, load, version=_version())
+
+
+@app.command()
+def ps(
+    url: Url = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As a JSON list of servers.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show the models of the servers that run."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.ps import ps as command
+
+        command(url, as_json=json)
+
+
+@app.command()
+def stop(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Unload this one only.")] = None,
+    *,
+    url: Url = None,
+    debug: Debug = False,
+) -> None:
+    """End the running server, or unload one of its models."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.stop import stop as command
+
+        command(model, url)
+
+
+@keys.command("add")
+def keys_add(
+    name: KeyName,
+    *,
+    scope: Annotated[Literal["chat", "admin"], typer.Option(help="admin may also manage the server.")] = "chat",
+    tokens_per_day: Annotated[int | None, typer.Option(metavar="N", help="Limit of each day (UTC).")] = None,
+    models: Annotated[str | None, typer.Option(metavar="A,B", help="The models it may use; without: all.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Make a key and show it, this once. From then on requests need one."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.keys import add
+
+        add(name, scope, tokens_per_day, models)
+
+
+@keys.command("list")
+def keys_list(
+    *, json: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False, debug: Debug = False
+) -> None:
+    """Show the keys that are good, without their secrets."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.keys import show
+
+        show(as_json=json)
+
+
+@keys.command("revoke")
+def keys_revoke(name: KeyName, *, debug: Debug = False) -> None:
+    """Make a key useless, at once and for good."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.keys import revoke
+
+        revoke(name)
+
+
+@keys.command("clear")
+def keys_clear(*, debug: Debug = False) -> None:
+    """Forget all keys. On this machine none is needed then, until one is made."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.keys import clear
+
+        clear()
+
+
+@app.command()
+def usage(
+    since: Annotated[str | None, typer.Option(help="7d, 12h, 2w, or a date such as 2026-11-01 (UTC).")] = None,
+    by: Annotated[str, typer.Option(help="day, key or model.")] = "day",
+    csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show what the served calls used, and what the hosted model would have cost."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.usage import form_of
+        from ggufrun.commandline.usage import usage as command
+
+        command(since, by, form_of(csv=csv, as_json=as_json))
 
 
 def _version() -> str:

@@ -9,12 +9,28 @@ GgufrunError
 │   └── RequestError          one request's fault; `param` names the field
 │       ├── EmptyPrompt
 │       ├── PromptTooLong         counts given
+│       ├── InputTooLong          a text to embed; counts given
+│       ├── OutOfRange            a value that its field does not allow
+│       ├── Unsupported           a documented feature that this server or model does not have
+│       ├── MessageOrder          roles that do not follow each other
+│       ├── BadToolCall           a tool call in the history
+│       ├── UnknownModel          the request names a model that is not served
+│       ├── BodyTooLarge          more bytes than --max-body
 │       ├── SchemaError           a constraint that cannot be enforced; `pointer` names the keyword
-│       └── BudgetTooSmall        max_tokens is under the shortest valid answer
+│       ├── BudgetTooSmall        max_tokens is under the shortest valid answer
+│       └── SchemaNotSatisfied    the finished answers break the schema; `text` is the last one
+├── ClientLeft            nobody waits for the answer any more
+├── AccessError           the caller may not do this
+│   ├── Unauthorized          no key, or an unknown one
+│   ├── Forbidden             the key lacks the right
+│   ├── HostRefused           the Host header gives a name that is not ours
+│   ├── OriginRefused         a web page of another origin asks
+│   └── QuotaUsed             the key's tokens of the day are used up
 └── EngineError           the engine could not go on
     ├── EngineBusy            the queue is full: try again
     ├── EngineCrashed         the worker process ended
-    └── EngineClosed          the model was closed
+    ├── EngineClosed          the model was closed
+    └── ModelLoading          the model is being loaded: try again
 """
 
 from collections.abc import Sequence
@@ -61,7 +77,7 @@ class OutOfMemory(InputError):
 class RequestError(InputError):
     """One request's fault.
 
-    `param` is the request's field, as the caller wrote it.
+    `param` is the request's field, as the caller wrote it, dots between its parts.
     """
 
     def __init__(self, message: str, hint: str = "", param: str | None = None) -> None:
@@ -75,13 +91,20 @@ class EmptyPrompt(RequestError):
 
 
 class PromptTooLong(RequestError):
-    def __init__(self, prompt_tokens: int, context: int) -> None:
+    def __init__(self, prompt_tokens: int, context: int, param: str = "messages") -> None:
         super().__init__(
             f"The prompt has {prompt_tokens} tokens and the context holds {context}, answer included.",
             "Shorten it, or load the model with a larger --context.",
-            "messages",
+            param,
         )
         self.prompt_tokens, self.context = prompt_tokens, context
+
+
+class InputTooLong(RequestError):
+    def __init__(self, tokens: int, longest: int, param: str) -> None:
+        message = f"The input has {tokens} tokens and the model takes {longest}; nothing is cut."
+        super().__init__(message, "Embed it in parts.", param)
+        self.tokens, self.longest = tokens, longest
 
 
 class SchemaError(RequestError):
@@ -104,6 +127,92 @@ class BudgetTooSmall(RequestError):
             "max_tokens",
         )
         self.needed, self.budget = needed, budget
+
+
+class OutOfRange(RequestError):
+    """A value outside of what its field allows, or that does not go with the other fields."""
+
+
+class BodyTooLarge(RequestError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The body is larger than {limit / 1e6:.3g} MB.", "Send less, or start the server with a larger --max-body."
+        )
+        self.limit = limit
+
+
+class Unsupported(RequestError):
+    """A documented field or feature that this server, or this model, does not have."""
+
+
+class MessageOrder(RequestError):
+    """The messages' roles do not follow each other as the model's format wants."""
+
+
+class BadToolCall(RequestError):
+    """A tool call in the history, or its id, cannot be written in the model's format."""
+
+
+class UnknownModel(RequestError):
+    """The request names a model that is not served; `served` are those that are."""
+
+    def __init__(self, name: str, served: Sequence[str]) -> None:
+        super().__init__(f"Invalid model: {name}.", f"Served here: {', '.join(served) or 'none'}.", "model")
+        self.name, self.served = name, tuple(served)
+
+
+class SchemaNotSatisfied(RequestError):
+    """No answer satisfied the schema. `text` is the last one, `reason` what is wrong with it."""
+
+    def __init__(self, reason: str, text: str, attempts: int) -> None:
+        times = "The answer" if attempts == 1 else f"None of {attempts} answers"
+        verb = "does not match" if attempts == 1 else "matches"
+        hint = "Describe the rule in the prompt, or simplify the schema."
+        super().__init__(f"{times} {verb} the schema: {reason}.", hint, "response_format")
+        self.reason, self.text, self.attempts = reason, text, attempts
+
+
+class ClientLeft(GgufrunError):
+    """Who asked closed the connection before there was an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("The client closed the connection.")
+
+
+class AccessError(GgufrunError):
+    """The caller may not do this."""
+
+
+class Unauthorized(AccessError):
+    def __init__(self, given: bool) -> None:
+        message = "This API key is not known." if given else "An API key is needed."
+        super().__init__(message, "Send it as `Authorization: Bearer KEY`; `ggufrun keys add NAME` makes one.")
+
+
+class Forbidden(AccessError):
+    """The key is good and lacks this right."""
+
+
+class HostRefused(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            "The Host header is not one of this server's names.", "Allow it: ggufrun serve --allowed-host NAME."
+        )
+
+
+class OriginRefused(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            "Web pages of this origin may not call the server.",
+            "Allow them: ggufrun serve --cors ORIGIN, or --allowed-host NAME if a reverse proxy stands in front.",
+        )
+
+
+class QuotaUsed(AccessError):
+    def __init__(self, key: str, tokens_per_day: int, used: int) -> None:
+        message = f"The key {key!r} has used {used} of its {tokens_per_day} tokens today."
+        super().__init__(message, "Wait until midnight UTC, or raise --tokens-per-day.")
+        self.key, self.tokens_per_day, self.used = key, tokens_per_day, used
 
 
 class EngineError(GgufrunError):
@@ -130,3 +239,11 @@ class EngineCrashed(EngineError):
 class EngineClosed(EngineError):
     def __init__(self) -> None:
         super().__init__("The model was closed.", "Load it again.")
+
+
+class ModelLoading(EngineError):
+    """The model was not loaded in time; it goes on loading. `retry_s`: when to ask again."""
+
+    def __init__(self, name: str, retry_s: int) -> None:
+        super().__init__(f"{name} is still being loaded.", f"Send the request again in {retry_s} s.")
+        self.name, self.retry_s = name, retry_s

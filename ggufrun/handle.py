@@ -7,14 +7,15 @@ import contextlib
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from ggufrun.api.chunks import Collector
+from ggufrun.api.chat_body import ChatBody
+from ggufrun.api.dialect import Dialect
 from ggufrun.api.wire import ChatCompletionBody
 from ggufrun.chat.types import ChatEvent, ChatModel, ChatRequest, ModelInfo
 from ggufrun.errors import EngineClosed, RequestError
@@ -87,7 +88,7 @@ class Model:
 
     def stream(self, messages: Messages, **options: Any) -> Iterator[ChatEvent]:
         """The answer's events as they come; leaving the loop stops the generation."""
-        events = self._model.complete(_request(messages, options))
+        events = self._model.complete(replace(_request(messages, options), live=True))
         try:
             while (event := self._wait(_next(events))) is not None:
                 yield event
@@ -100,7 +101,7 @@ class Model:
 
     async def astream(self, messages: Messages, **options: Any) -> AsyncIterator[ChatEvent]:
         """`stream` for async code."""
-        events = self._model.complete(_request(messages, options))
+        events = self._model.complete(replace(_request(messages, options), live=True))
         try:
             while (event := await self._awaited(_next(events))) is not None:
                 yield event
@@ -129,7 +130,7 @@ class Model:
         self.close()
 
     async def _collect(self, request: ChatRequest) -> Answer:
-        collector = Collector(self._model.info.name, request.options.n)
+        collector = ChatBody(self._model.info.name, request.options.n, Dialect.OPENAI)
         async for event in self._model.complete(request):
             collector.add(event)
         body = collector.body()

@@ -8,22 +8,26 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypedDict
 
 from platformdirs import user_cache_path
 
 from ggufrun.chat.compile import Compiler
 from ggufrun.chat.constraints import GrammarFactory
+from ggufrun.chat.embedding import EmbeddingModel
 from ggufrun.chat.local import LocalChatModel
-from ggufrun.chat.prompt import prompt_encoder
-from ggufrun.chat.types import AnswerSettings, ChatModel, ModelInfo
+from ggufrun.chat.prompt import capabilities, prompt_encoder
+from ggufrun.chat.types import AnswerSettings, Capabilities, ChatModel, ModelInfo, Price
 from ggufrun.engine.messages import WorkerSettings
 from ggufrun.engine.service import Service
 from ggufrun.errors import OptionError
 from ggufrun.llama.open import FACTORY
+from ggufrun.llama.pooling import makes_embeddings
 from ggufrun.llama.vocabulary import LlamaVocabulary
 from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides, ModelSettings
 from ggufrun.userconfig import FILE_NAME, ModelDefaults, data_folder, load_user_settings
 from ggufrun.weights.cards import Card
+from ggufrun.weights.quants import quant_of
 from ggufrun.weights.resolve import ResolvedModel, resolve
 
 
@@ -52,7 +56,7 @@ async def open_model(
     # The worker loads while we read the vocabulary.
     service = Service(WorkerSettings(FACTORY, settings, _engine(engine, defaults)))
     try:
-        reading = asyncio.create_task(asyncio.to_thread(_Reader.open, found, template))
+        reading = asyncio.create_task(asyncio.to_thread(_read, found, template))
         await service.ready(on_progress)
         reader = await reading
         warming = asyncio.create_task(
@@ -84,18 +88,63 @@ class _Reader:
 
     def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
         loaded = service.info
-        answering = _answering(self._found.card, defaults)
-        compiler = Compiler(self._vocabulary, self._encoder, self._grammars, loaded.context, answering)
-        info = ModelInfo(
-            name=self._found.name,
-            context=loaded.context,
-            context_train=loaded.context_train,
-            vocabulary=loaded.vocabulary,
-            parameters=loaded.parameters,
-            description=loaded.description,
-            defaults=answering,
-        )
+        answering = answer_settings(self._found.card, defaults)
+        grammars = self._grammars
+        compiler = Compiler(self._vocabulary, self._encoder, grammars, loaded.context, answering, grammars.check)
+        info = _info(self._found, service, capabilities(self._encoder), answering)
         return LocalChatModel(info, self._vocabulary, compiler, service)
+
+
+class _EmbeddingReader:
+    """The parent's half of an embedding model: its vocabulary."""
+
+    def __init__(self, found: ResolvedModel) -> None:
+        self._found, self._vocabulary = found, LlamaVocabulary.from_path(found.path)
+
+    def warm(self) -> None:
+        """Nothing comes late here."""
+
+    def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
+        able = Capabilities(chat=False, tools=False, embeddings=True)
+        return EmbeddingModel(_info(self._found, service, able, AnswerSettings()), self._vocabulary, service)
+
+
+def _read(found: ResolvedModel, template: str | None) -> _Reader | _EmbeddingReader:
+    return _EmbeddingReader(found) if makes_embeddings(found.header.metadata) else _Reader.open(found, template)
+
+
+def _info(found: ResolvedModel, service: Service, able: Capabilities, answering: AnswerSettings) -> ModelInfo:
+    loaded = service.info
+    return ModelInfo(
+        name=found.name,
+        context=loaded.context,
+        context_train=loaded.context_train,
+        vocabulary=loaded.vocabulary,
+        parameters=loaded.parameters,
+        description=loaded.description,
+        defaults=answering,
+        capabilities=able,
+        memory_bytes=loaded.memory_bytes,
+        dimensions=loaded.dimensions,
+        **known(found),
+    )
+
+
+class Known(TypedDict):
+    """Those fields of `ModelInfo` that a model's file and card say, loaded or not."""
+
+    aliases: tuple[str, ...]
+    file: str
+    quant: str
+    price: Price | None
+
+
+def known(found: ResolvedModel) -> Known:
+    """What callers may know of a model before it is loaded."""
+    card = found.card
+    price = Price(card.price.prompt, card.price.completion) if card and card.price else None
+    aliases = card.aliases if card else ()
+    return Known(aliases=aliases, file=found.path.name, quant=quant_of(found.path, found.header), price=price)
 
 
 def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults) -> EngineSettings:
@@ -106,7 +155,7 @@ def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults) ->
     return EngineSettings(**{**ours, **defaults.engine, **given})
 
 
-def _answering(card: Card | None, defaults: ModelDefaults) -> AnswerSettings:
+def answer_settings(card: Card | None, defaults: ModelDefaults) -> AnswerSettings:
     """What the user wrote over the card's numbers over ours."""
     carded = card.sampling.model_dump(exclude_none=True) if card else {}
     return AnswerSettings(**{**carded, **defaults.chat, "system": defaults.system or ""})

@@ -62,7 +62,7 @@ class UserOptions(BaseModel):
 
     parallel: _Positive | None = None
     batch: _Positive | None = None
-    queue: _Positive | None = None
+    max_queue: _Positive | None = None
     gap_ms: Annotated[float, Field(gt=0)] | None = None
     share_prefixes: bool | None = None
     jump_forward: bool | None = None
@@ -102,7 +102,7 @@ _MODEL: Final = {
     "override_tensor": "override_tensors",
 }
 _ENGINE: Final = (
-    *("parallel", "batch", "queue", "gap_ms", "share_prefixes", "jump_forward", "drafting", "wrap_up"),
+    *("parallel", "batch", "gap_ms", "share_prefixes", "jump_forward", "drafting", "wrap_up"),
     *("cached_sequences", "disk_cache_bytes"),
 )
 _CHAT: Final = (
@@ -214,6 +214,8 @@ def _arguments(values: Mapping[str, Any], folder: Path) -> ModelDefaults:
     if "lora" in values:
         model["loras"] = tuple(_lora(text, folder) for text in values["lora"])
     engine = {key: values[key] for key in _ENGINE if key in values}
+    if "max_queue" in values:
+        engine["queue"] = values["max_queue"]
     if values.get("disk_cache") is False:
         engine["disk_cache"] = None
     elif isinstance(values.get("disk_cache"), str):

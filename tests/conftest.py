@@ -1,18 +1,46 @@
-"""Fixtures shared by the suite: where the real models are."""
+"""Fixtures shared by the suite: where the real models are, and what the suite keeps from run to run."""
 
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 import pytest
-from hypothesis import settings
 
-# The same examples in every run: a suite that fails by chance tells the next person nothing about their change.
-settings.register_profile("suite", derandomize=True, deadline=None)
-settings.load_profile("suite")
+CACHE = platformdirs.user_cache_path("ggufrun-tests", appauthor=False)
+
+# Containers often forbid bytecode, to keep the tree clean. Every run would then rewrite all asserts in every process.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(CACHE / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
+def pytest_collectstart() -> None:
+    _same_examples_in_every_run()
+
+
+@cache
+def _same_examples_in_every_run() -> None:
+    """A suite that fails by chance tells the next person nothing about their change."""
+    from hypothesis import settings  # here, because xdist's controller collects nothing and starts sooner without it
+
+    settings.register_profile("suite", derandomize=True, deadline=None)
+    settings.load_profile("suite")
+
+
+_MODELS = {"demo_path", "tiny_model", "gemma_path"}  # fixtures
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _MODELS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("model")
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +57,7 @@ def tiny_model() -> Callable[[str], Path]:
     """`tiny_model("llama-tiny")` and the other kinds of tests/tiny_models.py, written once and then kept in a cache."""
     from tests.tiny_models import cached  # here, so that runs without tiny models need not import gguf
 
-    folder = platformdirs.user_cache_path("ggufrun-tests", appauthor=False)
-    return lambda kind: cached(kind, folder)
+    return lambda kind: cached(kind, CACHE)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +67,7 @@ def gemma_path() -> Path:
     if importlib.util.find_spec(name) is None:
         pytest.skip("Gemma 3 270M is not installed: pip install 'ggufrun[test]'")
     package = importlib.import_module(name)
-    joined = platformdirs.user_cache_path("ggufrun-tests", appauthor=False) / str(package.MODEL_NAME)
+    joined = CACHE / str(package.MODEL_NAME)
     if not joined.exists():
         part = joined.with_name(f"{joined.name}.{os.getpid()}")
         package.assemble(part)  # checks the sha256

@@ -4,7 +4,9 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+from ggufrun.chat.types import AnyRequest, Embeddings
 from ggufrun.engine.types import EngineEvent, Failed, Finished, FinishReason, GenerationRequest, Stats, Tokens
+from ggufrun.errors import RequestError
 
 MISTRAL_SPECIALS = ("<s>", "</s>", "[THINK]", "[/THINK]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]")
 
@@ -126,3 +128,19 @@ def _events(request: GenerationRequest, script: Script) -> Iterable[EngineEvent 
             yield Failed(request.id, step.message)
         else:
             yield step
+
+
+class Scripted:
+    """The parts of a `ChatModel` that scripts have no lines for."""
+
+    async def tokens(self, request: AnyRequest) -> tuple[int, ...]:
+        return tuple(range(10))
+
+    async def count_tokens(self, request: AnyRequest) -> int:
+        return len(await self.tokens(request))
+
+    async def embed(self, inputs: Sequence[str | tuple[int, ...]]) -> Embeddings:
+        raise RequestError("A script makes no embeddings.", "", "model")
+
+    async def close(self) -> None:
+        return None

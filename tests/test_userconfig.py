@@ -24,7 +24,7 @@ override_tensor = ["exps=CPU"]
 lora = ["style.gguf", "more/tone.gguf:0.5"]
 parallel = 4
 batch = 256
-queue = 9
+max_queue = 9
 gap_ms = 100
 share_prefixes = false
 jump_forward = false

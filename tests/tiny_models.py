@@ -1,4 +1,4 @@
-"""Writes tiny GGUFs with random weights and real tokenizers: `python tests/tiny_models.py mistral3-v13 OUT.gguf`.
+"""Writes tiny GGUFs with random weights and real tokenizers: `python -m tests.tiny_models mistral3-v13 OUT.gguf`.
 
 They load and decode in llama.cpp like their large relatives; their text is noise. The same kind gives the same bytes.
 """
@@ -8,16 +8,19 @@ import base64
 import importlib.util
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFWriter, TokenType
+from gguf import GGUFWriter, PoolingType, TokenType
+
+from tests import tiny_weights
+from tests.tiny_weights import Shape, bert, mamba, transformer
 
 SPECIAL_TOKENS = [  # rank order, as mistral-common's tokenizers for v3 and v7 have them
     *("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
@@ -59,43 +62,18 @@ leads to another question; some children find that funny, while their parents wo
 def add(left, right): return left + right  # print(add(1, 2)) for index in range(10): import json from pathlib"""
 
 
-@dataclass(frozen=True)
-class Shape:
-    dim: int = 64
-    layers: int = 2
-    heads: int = 4
-    kv_heads: int = 2
-    head_dim: int = 16
-    feed_forward: int = 128
-    context: int = 32_768
-
-
-class Weights:
-    """Adds random tensors; rows are scaled so that activations keep their size from layer to layer."""
-
-    def __init__(self, writer: GGUFWriter, seed: int) -> None:
-        self._writer, self._random = writer, np.random.default_rng(seed)
-
-    def matrix(self, name: str, rows: int, columns: int, gain: float = 1.0, half: bool = True) -> None:
-        values = self._random.standard_normal((rows, columns), dtype=np.float32) * (gain / columns**0.5)
-        self._writer.add_tensor(name, values.astype(np.float16) if half else values)
-
-    def constant(self, name: str, values: np.ndarray) -> None:
-        self._writer.add_tensor(name, values.astype(np.float32))
-
-
 def mistral3(version: int, path: Path) -> None:
     """A `mistral3` model with the real Tekken vocabulary and the special tokens of one tokenizer version."""
     learned, merges = _tekken()
     writer = _writer(path, "mistral3", f"tiny-mistral3-v{version}-random")
     writer.add_tokenizer_pre("tekken")
-    _add_bpe(writer, _special_tokens(version), learned, merges)
+    _add_bpe(writer, special_tokens(version), learned, merges)
     _add_ends(writer, bos=1, eos=2, unk=0, add_bos=True)
-    _transformer(writer, Shape(), SPECIAL_COUNT + len(learned), seed=version)
+    transformer(writer, Shape(), SPECIAL_COUNT + len(learned), seed=version)
     _finish(writer)
 
 
-def llama_tiny(path: Path) -> None:
+def llama_tiny(path: Path, pooling: PoolingType | None = None) -> None:
     """A llama with 512 byte-level tokens and a ChatML template: for tests that only need a model, fast."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
     learned, merges = _learn_bpe(LESSON.encode(), 512 - len(special))
@@ -104,7 +82,10 @@ def llama_tiny(path: Path) -> None:
     _add_bpe(writer, special, learned, merges)
     _add_ends(writer, bos=0, eos=2, unk=3, add_bos=False)
     writer.add_chat_template(CHATML)
-    _transformer(writer, Shape(), 512, seed=1)
+    if pooling is not None:
+        writer.add_pooling_type(pooling)
+        writer.add_add_eos_token(True)
+    transformer(writer, Shape(), 512, seed=1)
     _finish(writer)
 
 
@@ -117,13 +98,13 @@ def recurrent_tiny(path: Path) -> None:
     _add_bpe(writer, special, learned, merges)
     _add_ends(writer, bos=0, eos=2, unk=3, add_bos=False)
     writer.add_chat_template(CHATML)
-    _mamba(writer, 512)
+    mamba(writer, 512)
     _finish(writer)
 
 
 def spm_mistral_v3(path: Path) -> None:
     """A llama with Mistral's SentencePiece vocabulary of 32,768 pieces and a v3 chat template."""
-    model = _mistral_data("mistral_instruct_tokenizer_240323.model.v3").read_bytes()
+    model = mistral_data("mistral_instruct_tokenizer_240323.model.v3").read_bytes()
     pieces, scores, types = zip(*_pieces(model), strict=True)
     writer = _writer(path, "llama", "tiny-spm-mistral-v3-random")
     writer.add_tokenizer_model("llama")
@@ -134,7 +115,29 @@ def spm_mistral_v3(path: Path) -> None:
     _add_ends(writer, bos=1, eos=2, unk=0, add_bos=True)
     writer.add_add_space_prefix(True)
     writer.add_chat_template(MISTRAL_V3)
-    _transformer(writer, Shape(), len(pieces), seed=2)
+    transformer(writer, Shape(), len(pieces), seed=2)
+    _finish(writer)
+
+
+def bert_tiny(path: Path, pooling: PoolingType) -> None:
+    """A BERT with a WordPiece vocabulary of letters and the lesson's words. It makes embeddings and no text."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    words = sorted(set(re.findall(r"[a-z]{2,}", LESSON.lower())))
+    whole = [f"\u2581{each}" for each in (*letters, *words)]  # what begins a word; what goes on with one has no mark
+    tokens = [*special, *whole, *letters, "ing", "ed", "er", "est", "ly"]
+    writer = _writer(path, "bert", "tiny-bert-random")
+    writer.add_tokenizer_model("bert")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_types([TokenType.CONTROL] * len(special) + [TokenType.NORMAL] * (len(tokens) - len(special)))
+    writer.add_pad_token_id(0)
+    writer.add_unk_token_id(1)
+    writer.add_bos_token_id(2)
+    writer.add_sep_token_id(3)
+    writer.add_mask_token_id(4)
+    writer.add_pooling_type(pooling)
+    bert(writer, Shape(heads=4, context=128), len(tokens), seed=4)
     _finish(writer)
 
 
@@ -143,12 +146,19 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "llama-tiny": llama_tiny,
     "recurrent-tiny": recurrent_tiny,
     "spm-mistral-v3": spm_mistral_v3,
+    "bert-tiny": partial(bert_tiny, pooling=PoolingType.MEAN),
+    "bert-cls-tiny": partial(bert_tiny, pooling=PoolingType.CLS),
+    "llama-last-tiny": partial(llama_tiny, pooling=PoolingType.LAST),
+    "llama-mean-tiny": partial(llama_tiny, pooling=PoolingType.MEAN),
+    "bert-rank-tiny": partial(bert_tiny, pooling=PoolingType.RANK),
 }
+EMBEDDERS = ("bert-tiny", "bert-cls-tiny", "llama-last-tiny", "llama-mean-tiny", "bert-rank-tiny")  # they write no text
 
 
 def cached(kind: str, folder: Path) -> Path:
     """The model of this kind in `folder`, written first where this script's present version has not done so."""
-    script = sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    scripts = (Path(__file__), Path(tiny_weights.__file__))
+    script = sha256(b"".join(each.read_bytes() for each in scripts)).hexdigest()[:12]
     path = folder / f"{kind}-{script}.gguf"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +176,7 @@ def _forget_old(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _mistral_data(name: str) -> Path:
+def mistral_data(name: str) -> Path:
     spec = importlib.util.find_spec("mistral_common")
     if spec is None or spec.origin is None:
         raise SystemExit("mistral-common is not installed, and its tokenizer files are needed.")
@@ -187,7 +197,7 @@ def _finish(writer: GGUFWriter) -> None:
     writer.close()
 
 
-def _special_tokens(version: int) -> list[str]:
+def special_tokens(version: int) -> list[str]:
     names = [f"<SPECIAL_{rank}>" for rank in range(SPECIAL_COUNT)]
     names[: len(SPECIAL_TOKENS)] = SPECIAL_TOKENS
     for since, tokens in LATER_TOKENS.items():
@@ -199,7 +209,7 @@ def _special_tokens(version: int) -> list[str]:
 @cache
 def _tekken() -> tuple[list[bytes], list[str]]:
     """Tokens in rank order and merges; the vocabulary is the same in all of Mistral's Tekken files."""
-    entries = json.loads(_mistral_data("tekken_240911.json").read_bytes())["vocab"][: 131_072 - SPECIAL_COUNT]
+    entries = json.loads(mistral_data("tekken_240911.json").read_bytes())["vocab"][: 131_072 - SPECIAL_COUNT]
     learned = [base64.b64decode(entry["token_bytes"]) for entry in entries]
     return learned, list(_merges(learned))
 
@@ -306,68 +316,6 @@ def _protobuf(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         length = {1: 8, 5: 4}.get(wire) or varint()
         yield number, data[at : at + length]
         at += length
-
-
-def _transformer(writer: GGUFWriter, shape: Shape, vocabulary: int, seed: int) -> None:
-    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.dim)
-    writer.add_block_count(shape.layers)
-    writer.add_feed_forward_length(shape.feed_forward)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
-    writer.add_key_length(shape.head_dim)
-    writer.add_value_length(shape.head_dim)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(1e6)
-    writer.add_rope_dimension_count(shape.head_dim)
-    writer.add_vocab_size(vocabulary)
-    weights = Weights(writer, seed)
-    _embeddings(weights, vocabulary, shape.dim)
-    for layer in (f"blk.{i}" for i in range(shape.layers)):
-        weights.constant(f"{layer}.attn_norm.weight", np.ones(shape.dim))
-        weights.matrix(f"{layer}.attn_q.weight", queries, shape.dim)
-        weights.matrix(f"{layer}.attn_k.weight", keys, shape.dim)
-        weights.matrix(f"{layer}.attn_v.weight", keys, shape.dim)
-        weights.matrix(f"{layer}.attn_output.weight", shape.dim, queries)
-        weights.constant(f"{layer}.ffn_norm.weight", np.ones(shape.dim))
-        weights.matrix(f"{layer}.ffn_gate.weight", shape.feed_forward, shape.dim)
-        weights.matrix(f"{layer}.ffn_up.weight", shape.feed_forward, shape.dim)
-        weights.matrix(f"{layer}.ffn_down.weight", shape.dim, shape.feed_forward)
-
-
-def _embeddings(weights: Weights, vocabulary: int, dim: int) -> None:
-    weights.matrix("token_embd.weight", vocabulary, dim, gain=dim**0.5)
-    weights.constant("output_norm.weight", np.ones(dim))
-    weights.matrix("output.weight", vocabulary, dim, gain=3.0)  # logits spread as widely as a trained model's
-
-
-def _mamba(writer: GGUFWriter, vocabulary: int, dim: int = 64, layers: int = 2) -> None:
-    inner, state, rank, kernel = 2 * dim, 16, 4, 4
-    writer.add_context_length(32_768)
-    writer.add_embedding_length(dim)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(0)
-    writer.add_head_count(0)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_ssm_conv_kernel(kernel)
-    writer.add_ssm_inner_size(inner)
-    writer.add_ssm_state_size(state)
-    writer.add_ssm_time_step_rank(rank)
-    writer.add_vocab_size(vocabulary)
-    weights = Weights(writer, seed=3)
-    _embeddings(weights, vocabulary, dim)
-    for layer in (f"blk.{i}" for i in range(layers)):
-        weights.constant(f"{layer}.attn_norm.weight", np.ones(dim))
-        weights.matrix(f"{layer}.ssm_in.weight", 2 * inner, dim)
-        weights.matrix(f"{layer}.ssm_conv1d.weight", inner, kernel, half=False)
-        weights.constant(f"{layer}.ssm_conv1d.bias", np.zeros(inner))
-        weights.matrix(f"{layer}.ssm_x.weight", rank + 2 * state, inner)
-        weights.matrix(f"{layer}.ssm_dt.weight", inner, rank)
-        weights.constant(f"{layer}.ssm_dt.bias", np.full(inner, -3.0))
-        weights.constant(f"{layer}.ssm_a", -np.tile(np.arange(1.0, state + 1), (inner, 1)))
-        weights.constant(f"{layer}.ssm_d", np.ones(inner))
-        weights.matrix(f"{layer}.ssm_out.weight", dim, inner)
 
 
 def main() -> None:

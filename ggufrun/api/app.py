@@ -1,38 +1,80 @@
-"""The HTTP application over one chat model: routes, and errors in the envelope that both dialects read."""
-
-import time
-from collections.abc import Mapping
-from typing import Any
+"""The HTTP application: routes, and errors in the envelope that both dialects read."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
-from ggufrun.api.completions import answer, stream
-from ggufrun.api.errors import envelope, error_response, validation_response
-from ggufrun.api.wire import ChatCompletionBody
+from ggufrun.api import (
+    chat,
+    completions,
+    embeddings,
+    fim,
+    management,
+    messages,
+    models,
+    responses,
+    schemas,
+    scrape,
+    tokenize,
+)
+from ggufrun.api.docs import DESCRIPTION, add_docs_page
+from ggufrun.api.errors import ErrorResponse, envelope, error_response, validation_response
+from ggufrun.api.gateway import Gateway, ServerSettings
+from ggufrun.api.guard import guarded
+from ggufrun.api.metrics import Metrics
+from ggufrun.api.recorder import Recorder
+from ggufrun.api.served import OneModel
 from ggufrun.chat.types import ChatModel
 from ggufrun.errors import GgufrunError
 
+_ROUTERS = (
+    chat.router,
+    models.router,
+    scrape.router,
+    fim.router,
+    completions.router,
+    embeddings.router,
+    tokenize.router,
+    messages.router,
+    responses.router,
+    schemas.router,
+    management.router,
+)
 
-def create_app(model: ChatModel) -> FastAPI:
-    """An ASGI application that answers for `model`; the caller opens and closes the model."""
-    app = FastAPI(title="ggufrun", docs_url=None, redoc_url=None)
-    started = int(time.time())
 
-    @app.get("/health")
-    async def health() -> Mapping[str, str]:
-        return {"status": "ok"}
+def create_app(gateway: Gateway) -> ASGIApp:
+    """An ASGI application over the gateway; the caller opens and closes what is in it."""
+    # Outside of the application's own handler for bugs, so that its replies too have a request id.
+    return guarded(Recorder(create_api(gateway), gateway.metrics), gateway.settings)
 
-    @app.get("/v1/models")
-    async def models() -> Mapping[str, Any]:
-        return {"object": "list", "data": [_card(model, started)]}
 
-    @app.post("/v1/chat/completions")
-    async def chat_completions(body: ChatCompletionBody, request: Request) -> Response:
-        return await (stream if body.stream else answer)(model, body, request)
+def create_api(gateway: Gateway) -> FastAPI:
+    """The routes and their errors, without what stands in front of them."""
+    app = FastAPI(
+        title="ggufrun",
+        description=DESCRIPTION,
+        version=gateway.version,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.gateway = gateway
+    for router in _ROUTERS:
+        app.include_router(router)
+    add_docs_page(app)
+    _handle_errors(app)
+    return app
 
+
+def gateway_for(model: ChatModel, settings: ServerSettings | None = None) -> Gateway:
+    """A gateway of one open model, without keys and ledger."""
+    return Gateway(OneModel(model), settings or ServerSettings(), Metrics())
+
+
+def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(GgufrunError)
     async def refused(_: Request, error: Exception) -> Response:
         return error_response(error)
@@ -46,30 +88,11 @@ def create_app(model: ChatModel) -> FastAPI:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: Exception) -> Response:
-        return validation_response(list(error.errors()) if isinstance(error, RequestValidationError) else [])
+        return validation_response(error.errors() if isinstance(error, RequestValidationError) else [])
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         said = f"{request.method} {request.url.path} is not served here."
         text = said if status in (404, 405) else str(getattr(error, "detail", error))
-        return JSONResponse(envelope(text, "invalid_request_error"), status)
-
-    return app
-
-
-def _card(model: ChatModel, started: int) -> dict[str, Any]:
-    info = model.info
-    return {
-        "id": info.name,
-        "object": "model",
-        "created": started,
-        "owned_by": "ggufrun",
-        "type": "base",
-        "name": info.name,
-        "description": info.description,
-        "max_context_length": info.context,
-        "aliases": [],
-        "deprecation": None,
-        "capabilities": {"completion_chat": True, "function_calling": True, "completion_fim": False, "vision": False},
-    }
+        return ErrorResponse(envelope(text, "invalid_request_error"), status)

@@ -1,23 +1,46 @@
-"""Errors to HTTP: one table, and the envelope that both dialects' SDKs read.
+"""Errors to HTTP: one table, the envelope that both dialects' SDKs read, and Anthropic's.
 
 Sentences come from the errors themselves; what was not raised on purpose gets one that says nothing of it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
+from ggufrun.api.access import access_of
 from ggufrun.errors import (
+    BadToolCall,
+    BodyTooLarge,
     BudgetTooSmall,
+    ClientLeft,
+    EmptyPrompt,
     EngineBusy,
     EngineClosed,
     EngineCrashed,
     EngineError,
+    Forbidden,
     GgufrunError,
+    HostRefused,
     InputError,
+    InputTooLong,
+    MessageOrder,
+    ModelFileError,
+    ModelLoading,
+    ModelNotFound,
+    OriginRefused,
+    OutOfMemory,
+    OutOfRange,
+    PromptTooLong,
+    QuotaUsed,
     RequestError,
     SchemaError,
+    SchemaNotSatisfied,
+    Unauthorized,
+    UnknownModel,
+    Unsupported,
 )
 
 
@@ -25,17 +48,39 @@ from ggufrun.errors import (
 class Reply:
     status: int
     type: str
+    code: str | None = None
     retry_s: int | None = None
 
 
-# The first class that the error is an instance of decides.
+_INVALID = "invalid_request_error"
+# The first class that the error is an instance of decides. The codes that are numbers are Mistral's own.
 _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
-    (SchemaError, Reply(422, "invalid_request_error")),
-    (BudgetTooSmall, Reply(422, "invalid_request_error")),
-    (RequestError, Reply(400, "invalid_request_error")),
-    (InputError, Reply(400, "invalid_request_error")),
-    (EngineBusy, Reply(429, "rate_limited", retry_s=1)),
+    (UnknownModel, Reply(400, "invalid_model", "1500")),
+    (EmptyPrompt, Reply(400, "invalid_request_message_order", "3230")),
+    (MessageOrder, Reply(400, "invalid_request_message_order", "3230")),
+    (BadToolCall, Reply(400, "invalid_function_call", "3280")),
+    (PromptTooLong, Reply(400, _INVALID, "context_length_exceeded")),
+    (InputTooLong, Reply(400, _INVALID, "context_length_exceeded")),
+    (OutOfRange, Reply(422, _INVALID)),
+    (Unsupported, Reply(422, _INVALID, "unsupported")),
+    (SchemaError, Reply(422, _INVALID, "schema_not_enforceable")),
+    (SchemaNotSatisfied, Reply(422, _INVALID, "schema_not_satisfied")),
+    (BudgetTooSmall, Reply(422, _INVALID, "budget_too_small")),
+    (BodyTooLarge, Reply(413, _INVALID, "request_too_large")),
+    (RequestError, Reply(400, _INVALID)),
+    (ModelNotFound, Reply(404, _INVALID)),
+    (OutOfMemory, Reply(503, "server_error")),
+    (ModelFileError, Reply(503, "server_error")),
+    (InputError, Reply(400, _INVALID)),
+    (ClientLeft, Reply(499, "cancelled")),
+    (Unauthorized, Reply(401, "authentication_error", "invalid_api_key")),
+    (HostRefused, Reply(403, _INVALID, "host_not_allowed")),
+    (OriginRefused, Reply(403, _INVALID, "origin_not_allowed")),
+    (Forbidden, Reply(403, "permission_error")),
+    (QuotaUsed, Reply(429, "rate_limited", "1300")),
+    (EngineBusy, Reply(429, "rate_limited", "1300", retry_s=1)),
     (EngineCrashed, Reply(503, "server_error", retry_s=1)),
+    (ModelLoading, Reply(503, "server_error", "model_loading")),
     (EngineClosed, Reply(503, "server_error")),
     (EngineError, Reply(500, "server_error")),
 )
@@ -50,35 +95,102 @@ def sentence(error: Exception) -> str:
     return str(error) if isinstance(error, GgufrunError) else "The server failed; its log has the details."
 
 
-def envelope(message: str, kind: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    """Flat fields for Mistral's SDKs and a nested `error` for OpenAI's."""
-    flat = {"message": message, "type": kind, "param": param, "code": code}
+def envelope(message: str, kind: str, param: str | None = None, code: str | None = None, **more: Any) -> dict[str, Any]:
+    """Flat fields for Mistral's SDKs and a nested `error` for OpenAI's. `more` goes into both."""
+    flat = {"message": message, "type": kind, "param": param, "code": code, **more}
     return {"object": "error", **flat, "error": flat}
 
 
-def _retry_s(error: Exception, reply: Reply) -> int | None:
-    """Seconds after which the same request may succeed, None where it will not."""
-    if isinstance(error, EngineCrashed) and not error.restarting:
-        return error.retry_s
-    return reply.retry_s
-
-
-def error_response(error: Exception) -> JSONResponse:
+def envelope_of(error: Exception) -> dict[str, Any]:
+    """The envelope without `detail`."""
     reply = reply_to(error)
-    param = error.param if isinstance(error, RequestError) else None
-    body = envelope(sentence(error), reply.type, param)
+    more = {"text": error.text} if isinstance(error, SchemaNotSatisfied) else {}
+    return envelope(sentence(error), reply.type, _param(error), reply.code, **more)
+
+
+_ANTHROPIC_PATHS = ("/v1/messages", "/v1/messages/count_tokens")
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+
+def anthropic_envelope(envelope: Mapping[str, Any], status: int, request_id: str) -> dict[str, Any]:
+    """The same error as Anthropic's SDKs read it. Their types follow from the status."""
+    kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    more = {name: envelope[name] for name in ("code", "text") if envelope.get(name)}
+    error = {"type": kind, "message": envelope["message"], **more}
+    return {"type": "error", "error": error, "request_id": request_id}
+
+
+class ErrorResponse(JSONResponse):
+    """Writes the envelope that the path's clients read: which one is known when it is sent."""
+
+    def __init__(self, body: dict[str, Any], status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(body, status, headers)
+        self._envelope = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.suit(scope)
+        await super().__call__(scope, receive, send)
+
+    def suit(self, scope: Scope) -> None:
+        """Change to the envelope that is read there; for those who send the body themselves."""
+        if scope["path"].endswith(_ANTHROPIC_PATHS):
+            request_id = access_of(scope).request_id
+            self.body = self.render(anthropic_envelope(self._envelope, self.status_code, request_id))
+            self.headers["content-length"] = str(len(self.body))
+            self.headers["request-id"] = request_id
+
+
+def response_failure(error: Exception) -> dict[str, str]:
+    """The error of a response that has failed. OpenAI's codes are few, and Mistral's SDK takes no others."""
+    status = reply_to(error).status
+    code = "rate_limit_exceeded" if status == 429 else "server_error" if status >= 500 else "invalid_prompt"
+    return {"code": code, "message": sentence(error)}
+
+
+def error_response(error: Exception) -> ErrorResponse:
+    reply = reply_to(error)
+    body = envelope_of(error)
     if reply.status == 422 and isinstance(error, RequestError):
-        field = ["body", *([param] if param else [])]
+        parts = error.param.split(".") if error.param else []
+        field = ["body", *(int(part) if part.isdecimal() else part for part in parts)]
         body["detail"] = [{"loc": field, "msg": error.message, "type": "value_error"}]
-    wait = _retry_s(error, reply)
-    headers = {"Retry-After": str(wait)} if wait is not None else {}
-    return JSONResponse(body, reply.status, headers)
+    return ErrorResponse(body, reply.status, _headers(error, reply))
 
 
-def validation_response(errors: list[dict[str, Any]]) -> JSONResponse:
+def validation_response(errors: Sequence[Any]) -> ErrorResponse:
     """422 for a body that is not of the documented shape; `errors` as pydantic lists them."""
     detail = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in errors]
     first = detail[0] if detail else {"loc": [], "msg": "Invalid request", "type": "value_error"}
     where = ".".join(str(part) for part in first["loc"] if part != "body")
-    body = envelope(f"{where}: {first['msg']}" if where else str(first["msg"]), "invalid_request_error", where or None)
-    return JSONResponse({**body, "detail": detail}, 422)
+    body = envelope(f"{where}: {first['msg']}" if where else str(first["msg"]), _INVALID, where or None)
+    return ErrorResponse({**body, "detail": detail}, 422)
+
+
+def _param(error: Exception) -> str | None:
+    return error.param if isinstance(error, RequestError) else None
+
+
+def _headers(error: Exception, reply: Reply) -> dict[str, str]:
+    wait = _retry_s(error, reply)
+    if wait is not None:
+        return {"Retry-After": str(wait)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    # OpenAI's SDKs try every 5xx and 429 again unless they are told that it is no use.
+    return {"x-should-retry": "false"} if reply.status >= 500 or reply.status == 429 else {}
+
+
+def _retry_s(error: Exception, reply: Reply) -> int | None:
+    """Seconds after which the same request may succeed, None where it will not."""
+    if isinstance(error, ModelLoading):
+        return error.retry_s
+    if isinstance(error, EngineCrashed) and not error.restarting:
+        return error.retry_s
+    return reply.retry_s

@@ -1,7 +1,6 @@
 """Runs the HTTP application with uvicorn until SIGINT or SIGTERM."""
 
 import signal
-import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,25 +9,38 @@ from types import FrameType
 import uvicorn
 
 from ggufrun.api.app import create_app
-from ggufrun.chat.types import ChatModel
-from ggufrun.errors import OptionError
+from ggufrun.api.gateway import Gateway
+from ggufrun.api.listener import Listener
+from ggufrun.api.logs import logging_to
 
 GRACE_S = 2  # an open stream must not hold up the end for ever
 
 
-async def serve(model: ChatModel, *, host: str, port: int, ui: bool) -> None:
-    """Serve `model` on `host`:`port`; port 0 takes a free one, and the line printed says which.
+async def serve(gateway: Gateway, listener: Listener, *, ui: bool) -> None:
+    """Serve the gateway; a line on standard error says where.
 
     `ui` asks for the chat page on the same port, which this version does not have yet.
     Raises OptionError where the address cannot be used.
     """
-    listener = _listen(host, port)
-    address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
-    print(f"{model.info.name} is served at {address}/v1 (Ctrl-C ends it)", file=sys.stderr, flush=True)
     config = uvicorn.Config(
-        create_app(model), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off"
+        create_app(gateway),
+        log_config=None,
+        access_log=False,  # `Guard` writes it
+        timeout_graceful_shutdown=GRACE_S,
+        lifespan="off",
+        ws="none",
+        ssl_certfile=listener.tls.certificate if listener.tls else None,
+        ssl_keyfile=listener.tls.key if listener.tls else None,
     )
-    await _Server(config).serve(sockets=[listener])
+    sockets = [listener.listen()]
+    names = ", ".join(model.info.name for model in gateway.models.served())
+    verb = "is" if len(gateway.models.served()) == 1 else "are"
+    with logging_to(sys.stderr):
+        print(f"{names} {verb} served at {listener.url}/v1 (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        server = _Server(config)
+        if gateway.control is not None:
+            gateway.control.stops_with(server.stop)
+        await server.serve(sockets=sockets)
 
 
 class _Server(uvicorn.Server):
@@ -43,19 +55,8 @@ class _Server(uvicorn.Server):
             for sig, handler in before.items():
                 signal.signal(sig, handler)
 
+    def stop(self) -> None:
+        self.should_exit = True
+
     def _stop(self, sig: int, frame: FrameType | None) -> None:
         self.handle_exit(sig, frame)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, proto, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, proto)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OptionError(f"Cannot listen on {host}:{port}: {reason}.", "Choose another --host or --port.") from error
-    listener.listen(2048)
-    listener.setblocking(False)
-    return listener

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ggufrun.chat.compile import CompiledChat
 from ggufrun.chat.output import ChoiceOutput
-from ggufrun.chat.types import ChatEvent, ChoiceEnd, ChoiceFinished, Completed, PromptProcessed
+from ggufrun.chat.types import ChatEvent, ChoiceEnd, ChoiceFinished, Completed, Meter, PromptProcessed
 from ggufrun.engine.types import EngineEvent, Failed, Finished, FinishReason, PromptProgress, Stats, Tokens
 from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.errors import EngineError
@@ -33,8 +33,12 @@ class Choice:
 class Answer:
     """Reads the engine's events of all choices of one request."""
 
-    def __init__(self, compiled: CompiledChat, vocabulary: Vocabulary, context: int, started: float) -> None:
+    def __init__(
+        self, compiled: CompiledChat, vocabulary: Vocabulary, context: int, started: float, meter: Meter | None = None
+    ) -> None:
         self._prompt_tokens, self._context, self._started = len(compiled.prompt), context, started
+        self._meter = meter or Meter()
+        self._meter.prompt_tokens = self._prompt_tokens
         self._first_token: float | None = None
         self.choices = [
             Choice(
@@ -59,12 +63,16 @@ class Answer:
                 return ()
             if self._first_token is None:
                 self._first_token = time.perf_counter()
+                if self._meter.ttft_s is None:  # not again where the answer is sampled again
+                    self._meter.ttft_s = self._first_token - self._started
             choice.read += len(event.tokens)
+            self._meter.completion_tokens += len(event.tokens)
             events: list[ChatEvent] = [*choice.output.feed(event.tokens, event.logprobs)]
             if choice.output.stopped:
                 events.append(self._end(number, choice))
             return events
         if type(event) is PromptProgress:
+            self._meter.cached_tokens = event.cached
             return (PromptProcessed(event.done, event.total, event.cached),) if number == 0 else ()
         if type(event) is Finished:
             choice.stats = event.stats
@@ -74,7 +82,7 @@ class Answer:
     def failure(self, number: int, event: EngineEvent) -> EngineError | None:
         """The error that this event stands for, if it does."""
         if type(event) is Failed:
-            return EngineError(event.message)
+            return event.error or EngineError(event.message)
         cancelled = type(event) is Finished and event.reason is FinishReason.CANCELLED
         if cancelled and not self.choices[number].ended:
             return EngineError("The answer was cancelled before it was complete.", "Send the request again.")
@@ -117,4 +125,4 @@ class Answer:
         self.open -= 1
         if choice.reason is FinishReason.STOP and choice.output.called:
             return ChoiceFinished("tool_calls", number)
-        return ChoiceFinished(_ENDS[choice.reason], number)
+        return ChoiceFinished(_ENDS[choice.reason], number, choice.output.found_stop)

@@ -3,17 +3,22 @@
 Blocking (it tokenizes and compiles grammars): call it in a thread. Safe to use from several threads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
+from ggufrun.chat.answer_check import AnswerCheck
 from ggufrun.chat.decode import prefixes_space
 from ggufrun.chat.encoded import EncodedPrompt, PromptEncoder
 from ggufrun.chat.limits import check_options
+from ggufrun.chat.order import check_order
 from ggufrun.chat.style import OutputStyle
-from ggufrun.chat.types import AnswerSettings, ChatOptions, ChatRequest, Message, NamedTool
+from ggufrun.chat.system_prompts import with_system
+from ggufrun.chat.text import echoed, encode_text
+from ggufrun.chat.types import AnswerSettings, AnyRequest, ChatOptions, ChatRequest, Content, NamedTool, TextRequest
 from ggufrun.engine.types import GenerationRequest, Grammar, SamplingParams
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import BudgetTooSmall, EmptyPrompt, PromptTooLong, RequestError
+from ggufrun.errors import BudgetTooSmall, EmptyPrompt, OutOfRange, PromptTooLong, RequestError, SchemaError
 
 _SEEDS = 2**32 - 1  # llama.cpp's seeds; the highest 32-bit number means "random"
 _OPEN = tuple(field.name for field in fields(AnswerSettings) if field.name != "system")  # what options may leave open
@@ -41,6 +46,7 @@ class CompiledChat:
     prefix: str  # the answer's beginning, as the client gave it
     skip_spaces: int  # leading spaces of the generated text that are left out
     single_call: bool  # the answer ends behind its first tool call
+    check: AnswerCheck | None = None  # what the finished answer must pass
 
     def generation(self, id: int, choice: int) -> GenerationRequest:
         """The engine's request for one choice. Choice i is seeded with seed + i."""
@@ -59,46 +65,71 @@ class Compiler:
         grammar: GrammarMaker,
         context: int,
         defaults: AnswerSettings | None = None,
+        check: Callable[[ChatRequest], AnswerCheck | None] | None = None,
     ) -> None:
         self._vocabulary, self._encoder, self._grammar = vocabulary, encoder, grammar
+        self._check = check
         self._context = context
         self._defaults = defaults or AnswerSettings()
         self._prefixes_space = prefixes_space(vocabulary.metadata)
 
-    def count(self, request: ChatRequest) -> int:
-        """Prompt tokens of the request, which may be more than the context holds."""
-        return len(self._encode(settle(request, self._defaults)[0]).tokens)
+    def tokens(self, request: AnyRequest) -> tuple[int, ...]:
+        """The request's prompt, which may be longer than the context."""
+        return self._encode(request, self._settled(request)[0]).tokens
 
-    def compile(self, request: ChatRequest) -> CompiledChat:
+    def compile(self, request: AnyRequest) -> CompiledChat:
         """Raises RequestError and its kinds, with the request's field as `param`."""
-        request, settings = settle(request, self._defaults)
-        check_options(request.options, len(self._vocabulary))
-        _check_tools(request)
-        encoded = self._encode(request)
+        raw = isinstance(request, TextRequest)
+        chat, settings = self._settled(request)
+        check_options(chat.options, len(self._vocabulary))
+        _check_tools(chat)
+        encoded = self._encode(request, chat)
+        if not encoded.tokens:
+            raise RequestError("The prompt is empty.", "Write something for the model to go on from.", "prompt")
         if len(encoded.tokens) >= self._context:
-            raise PromptTooLong(len(encoded.tokens), self._context)
-        grammar = self._grammar(request, encoded)
+            raise PromptTooLong(len(encoded.tokens), self._context, "prompt" if raw else "messages")
+        grammar = self._constrained(chat, encoded)
         self._check_budget(grammar, settings.max_tokens, len(encoded.tokens))
-        calls = bool(request.tools) and request.tool_choice != "none"
+        calls = bool(chat.tools) and chat.tool_choice != "none"
         return CompiledChat(
             prompt=encoded.tokens,
             style=encoded.style if calls else replace(encoded.style, tool_calls="none"),
-            sampling=_sampling(request.options, settings),
+            sampling=_sampling(chat.options, settings),
             grammar=grammar,
             max_tokens=settings.max_tokens,
             min_tokens=settings.min_tokens,
-            choices=request.options.n,
+            choices=chat.options.n,
             stops=settings.stop,
-            prefix=encoded.prefix_text,
-            skip_spaces=self._skipped_spaces(encoded, grammar),
-            single_call=calls and not request.parallel_tool_calls,
+            prefix=echoed(request, self._vocabulary) if isinstance(request, TextRequest) else encoded.prefix_text,
+            skip_spaces=0 if raw else self._skipped_spaces(encoded, grammar),
+            single_call=calls and not chat.parallel_tool_calls,
+            check=self._check(chat) if self._check is not None else None,
         )
 
-    def _encode(self, request: ChatRequest) -> EncodedPrompt:
-        encoded = self._encoder.encode(request)
+    def _settled(self, request: AnyRequest) -> tuple[ChatRequest, AnswerSettings]:
+        """A raw prompt's options and constraint are those of a chat without messages."""
+        if isinstance(request, TextRequest):
+            request = ChatRequest((), request.options, constraint=request.constraint)
+        return settle(request, self._defaults, self._encoder.reasoning_prompt)
+
+    def _encode(self, request: AnyRequest, chat: ChatRequest) -> EncodedPrompt:
+        """`chat` is the settled request."""
+        if isinstance(request, TextRequest):
+            return encode_text(request, self._vocabulary, self._encoder)
+        if request.strict_order:
+            check_order(request.messages)
+        encoded = self._encoder.encode(chat)
         if not encoded.tokens:
             raise EmptyPrompt
         return encoded
+
+    def _constrained(self, chat: ChatRequest, encoded: EncodedPrompt) -> Grammar | None:
+        try:
+            return self._grammar(chat, encoded)
+        except SchemaError as error:
+            if error.param == "tools":  # the pointer begins with the tool's place
+                error.param = f"tools{error.pointer.replace('/', '.')}"
+            raise
 
     def _check_budget(self, grammar: Grammar | None, max_tokens: int | None, prompt: int) -> None:
         room = self._context - prompt
@@ -113,23 +144,19 @@ class Compiler:
         return int(self._prefixes_space and grammar is None)
 
 
-def settle(request: ChatRequest, defaults: AnswerSettings) -> tuple[ChatRequest, AnswerSettings]:
-    """The request with the defaults in the place of what it leaves open, and what holds for it then."""
+def settle(
+    request: ChatRequest, defaults: AnswerSettings, reasoning: Content = None
+) -> tuple[ChatRequest, AnswerSettings]:
+    """The request with the defaults in the place of what it leaves open, and what holds for it then.
+
+    `reasoning` is the system message that `prompt_mode` asks for.
+    """
     given = {name: value for name in _OPEN if (value := getattr(request.options, name)) is not None}
     settings = replace(defaults, **given)
     if "min_tokens" not in given and settings.max_tokens is not None:  # what is not said cannot contradict what is
         settings = replace(settings, min_tokens=min(settings.min_tokens, settings.max_tokens))
     options = replace(request.options, **{name: getattr(settings, name) for name in _OPEN})
-    return replace(request, messages=_messages(request, settings.system), options=options), settings
-
-
-def _messages(request: ChatRequest, system: str) -> tuple[Message, ...]:
-    """With the model's system prompt in front, where it applies. No messages at all stay none: that is an error."""
-    messages = request.messages
-    told = any(message.role in ("system", "developer") for message in messages)
-    if not (system and request.default_system and messages) or told:
-        return messages
-    return (Message(role="system", content=system), *messages)
+    return replace(request, messages=with_system(request, settings.system, reasoning), options=options), settings
 
 
 def _sampling(options: ChatOptions, settings: AnswerSettings) -> SamplingParams:
@@ -152,10 +179,10 @@ def _check_tools(request: ChatRequest) -> None:
     if choice in ("auto", "none"):
         return
     if not request.tools:
-        raise RequestError("tool_choice asks for a tool call and there are no tools.", "Add tools.", "tool_choice")
+        raise OutOfRange("tool_choice asks for a tool call and there are no tools.", "Add tools.", "tool_choice")
     names = [tool.function.name for tool in request.tools]
     if isinstance(choice, NamedTool) and choice.function.name not in names:
         known = f"Use one of {', '.join(names)}."
-        raise RequestError(
+        raise OutOfRange(
             f"tool_choice names {choice.function.name!r}, which is not among the tools.", known, "tool_choice"
         )

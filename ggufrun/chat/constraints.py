@@ -9,10 +9,12 @@ from typing import Any, Final
 from llguidance import LLMatcher, LLParserLimits
 from llguidance.gbnf_to_lark import gbnf_to_lark
 
+from ggufrun.chat.answer_check import AnswerCheck
 from ggufrun.chat.encoded import EncodedPrompt
 from ggufrun.chat.forced_calls import call_rules
 from ggufrun.chat.pattern_examples import pattern_examples
-from ggufrun.chat.schema_check import check_schema
+from ggufrun.chat.schema_plan import SchemaPlan, plan_schema
+from ggufrun.chat.schema_validation import verify
 from ggufrun.chat.style import OutputStyle
 from ggufrun.chat.types import ChatRequest, Constraint, NamedTool, Tool
 from ggufrun.engine.grammar import GrammarCompiler, GrammarError
@@ -36,7 +38,8 @@ class GrammarFactory:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._compiler = GrammarCompiler(vocabulary)
-        self._checked = lru_cache(_CACHED)(self._check)
+        self._plan = lru_cache(_CACHED)(self._planned)
+        self._verified = lru_cache(_CACHED)(_verify)
         self._grammar = lru_cache(_CACHED)(self._compile)
 
     def warm(self) -> None:
@@ -59,6 +62,21 @@ class GrammarFactory:
             return self._fitted(self._json(constraint, request, prompt.style), request)
         return self._grammar(_source(constraint), closable=False)
 
+    def check(self, request: ChatRequest) -> AnswerCheck | None:
+        """What must be looked at when the answer is finished; None where nothing is. Raises SchemaError."""
+        constraint = request.constraint
+        if constraint is None or constraint.kind not in ("json_object", "json_schema"):
+            return None
+        schema = json.dumps(_wanted(constraint))
+        if constraint.strict or not self._plan(schema).refused:
+            return AnswerCheck()
+        self._verified(schema)
+        return AnswerCheck(schema)
+
+    def plan(self, schema: Any) -> SchemaPlan:
+        """What becomes of a JSON schema. Raises SchemaError for one that is none or that nothing satisfies."""
+        return self._plan(json.dumps(schema))
+
     def _calls(self, request: ChatRequest, style: OutputStyle) -> Grammar:
         rules = self._call_rules(request, style)
         if rules is None:
@@ -67,12 +85,11 @@ class GrammarFactory:
 
     def _json(self, constraint: Constraint, request: ChatRequest, style: OutputStyle) -> Grammar:
         """JSON, or a tool call where tools are at hand, behind thinking where the model thinks."""
-        wanted = {"type": "object"} if constraint.kind == "json_object" else constraint.schema
-        schema = json.loads(self._checked(json.dumps(wanted), "response_format", ""))
+        schema = self._enforced(_wanted(constraint), constraint.strict, "response_format", "")
         calls = self._call_rules(request, style) if request.tools and request.tool_choice == "auto" else None
         if calls is None and _thinking(style) is None:
             return self._grammar(LLMatcher.grammar_from_json_schema(schema), closable=True, hints=_hints(request))
-        rules = [f"answer: %json {json.dumps(schema)}", *([calls] if calls else [])]
+        rules = [f"answer: %json {schema}", *([calls] if calls else [])]
         return self._lark("answer | calls" if calls else "answer", rules, style, _hints(request))
 
     def _call_rules(self, request: ChatRequest, style: OutputStyle) -> str | None:
@@ -80,13 +97,30 @@ class GrammarFactory:
         return call_rules(checked, style, request.parallel_tool_calls)
 
     def _arguments(self, tool: Tool, index: int) -> str:
-        """The checked schema of a tool's arguments, as JSON."""
+        """The schema of a tool's arguments for the grammar, as JSON."""
         given = tool.function.parameters
         base = f"/{index}/function/parameters"
-        if given.get("type", "object") != "object":
+        kinds = given.get("type", "object")
+        if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
             raise SchemaError("a tool's arguments are an object.", f"{base}/type", "tools")
-        schema = {"type": "object", **given} if given else _NO_ARGUMENTS
-        return self._checked(json.dumps(schema), "tools", base)
+        schema = {**given, "type": "object"} if given else _NO_ARGUMENTS
+        try:
+            return self._enforced(schema, tool.function.strict, "tools", base)
+        except SchemaError:
+            if tool.function.strict:
+                raise
+            return self._enforced({"type": "object"}, False, "tools", base)
+
+    def _enforced(self, schema: Any, strict: bool, param: str, base: str) -> str:
+        """What the grammar enforces of a schema, as JSON. `strict`: refuse what it cannot."""
+        try:
+            plan = self._plan(json.dumps(schema))
+        except SchemaError as error:
+            raise SchemaError(error.reason, base + error.pointer, param) from None
+        if strict:
+            plan.refuse(param, base)
+        body = {} if isinstance(plan.enforced, bool) else plan.enforced
+        return json.dumps({**body, "x-guidance": _JSON_FORM})
 
     def _lark(self, body: str, rules: Sequence[str], style: OutputStyle, hints: tuple[str, ...]) -> Grammar:
         thinking = _thinking(style)
@@ -96,10 +130,8 @@ class GrammarFactory:
         # What closes a thought is not looked for in its text.
         return self._grammar(source, closable=not by_text, hints=hints)
 
-    def _check(self, schema: str, param: str, base: str) -> str:
-        checked = check_schema(json.loads(schema), self._complaint, param=param, base=base)
-        body = {} if isinstance(checked, bool) else checked
-        return json.dumps({**body, "x-guidance": _JSON_FORM})
+    def _planned(self, schema: str) -> SchemaPlan:
+        return plan_schema(json.loads(schema), self._complaint)
 
     def _complaint(self, schema: Any) -> str:
         body = {} if isinstance(schema, bool) else schema
@@ -126,6 +158,14 @@ class GrammarFactory:
         return replace(grammar, shortest=min(grammar.shortest, len(found or ())) or grammar.shortest)
 
 
+def _wanted(constraint: Constraint) -> Any:
+    return {"type": "object"} if constraint.kind == "json_object" else constraint.schema
+
+
+def _verify(schema: str) -> None:
+    verify(json.loads(schema))
+
+
 _THINKING_RULES: Final = (
     "thought_by_token: THOUGHT",
     "THOUGHT: /(?s:.*)/",
@@ -140,6 +180,8 @@ def _thinking(style: OutputStyle) -> str | None:
         return "thought_by_text SPACE?" if style.starts_in_thinking else None
     begin, end = (style.special.get(name) for name in ("[THINK]", "[/THINK]"))
     if style.thinking == "none" or begin is None or end is None:
+        return None
+    if not style.may_think and not style.starts_in_thinking:
         return None
     thought = f"thought_by_token <[{end}]>"
     return thought if style.starts_in_thinking else f"(<[{begin}]> {thought})?"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from ggufrun.chat.style import OutputStyle
-from ggufrun.chat.types import ChatRequest, Message, TextChunk, ThinkingChunk
+from ggufrun.chat.types import ChatRequest, Content, Message, TextChunk, ThinkingChunk
 from ggufrun.errors import EmptyPrompt, RequestError
 
 Dialect = Literal["mistral", "template"]
@@ -46,8 +46,23 @@ class PromptEncoder(Protocol):
     def supports_tools(self) -> bool:
         """Whether the model's own format knows tools; where not, they are described in the system prompt."""
 
+    @property
+    def supports_thinking(self) -> bool:
+        """Whether the model's format has a place for thinking."""
+
+    @property
+    def supports_fim(self) -> bool:
+        """Whether the vocabulary has the tokens of `fill`."""
+
+    @property
+    def reasoning_prompt(self) -> Content:
+        """The system message that makes the model think; None where its format needs none."""
+
     def encode(self, request: ChatRequest) -> EncodedPrompt:
         """Tokens of the request, BOS included. Raises RequestError; the length is the caller's to check."""
+
+    def fill(self, prefix: str, suffix: str) -> list[int]:
+        """Tokens, BOS included, that ask for what stands between the two; only where `supports_fim`."""
 
     def tokenize(self, text: str) -> list[int]:
         """Tokens of plain text, in which no special token is recognised, without BOS."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from ggufrun.chat.types import ChatOptions
-from ggufrun.errors import RequestError
+from ggufrun.errors import OutOfRange
 
 MAX_STOPS = 64
 MAX_BIASES = 1024
@@ -27,14 +27,14 @@ _RANGES: tuple[tuple[str, _Test, str], ...] = (
 
 
 def check_options(options: ChatOptions, vocabulary: int) -> None:
-    """Raise RequestError, with the field as `param`, at the first option out of its range.
+    """Raise OutOfRange, with the field as `param`, at the first option out of its range.
 
     `vocabulary` is its size in tokens.
     """
     for name, fits, allowed in _RANGES:
         value = getattr(options, name)
         if value is not None and not fits(value):
-            raise RequestError(f"{name} is {value}.", f"It must be {allowed}.", name)
+            raise OutOfRange(f"{name} is {value}.", f"It must be {allowed}.", name)
     _check_together(options)
     _check_biases(options.logit_bias, vocabulary)
 
@@ -42,20 +42,20 @@ def check_options(options: ChatOptions, vocabulary: int) -> None:
 def _check_together(options: ChatOptions) -> None:
     if options.max_tokens is not None and (options.min_tokens or 0) > options.max_tokens:
         counts = f"min_tokens is {options.min_tokens} and max_tokens {options.max_tokens}."
-        raise RequestError(counts, "min_tokens must not be above max_tokens.", "min_tokens")
+        raise OutOfRange(counts, "min_tokens must not be above max_tokens.", "min_tokens")
     stop = options.stop or ()
     if len(stop) > MAX_STOPS:
-        raise RequestError(f"There are {len(stop)} stop strings.", f"Give at most {MAX_STOPS}.", "stop")
+        raise OutOfRange(f"There are {len(stop)} stop strings.", f"Give at most {MAX_STOPS}.", "stop")
     if not all(stop):
-        raise RequestError("A stop string is empty.", "Leave it out.", "stop")
+        raise OutOfRange("A stop string is empty.", "Leave it out.", "stop")
 
 
 def _check_biases(biases: tuple[tuple[int, float], ...], vocabulary: int) -> None:
     if len(biases) > MAX_BIASES:
-        raise RequestError(f"logit_bias names {len(biases)} tokens.", f"Give at most {MAX_BIASES}.", "logit_bias")
+        raise OutOfRange(f"logit_bias names {len(biases)} tokens.", f"Give at most {MAX_BIASES}.", "logit_bias")
     for token, bias in biases:
         if not 0 <= token < vocabulary:
             known = f"Tokens go from 0 to {vocabulary - 1}."
-            raise RequestError(f"logit_bias names token {token}.", known, "logit_bias")
+            raise OutOfRange(f"logit_bias names token {token}.", known, "logit_bias")
         if math.isnan(bias) or abs(bias) > 100:
-            raise RequestError(f"The bias of token {token} is {bias}.", "It must be from -100 to 100.", "logit_bias")
+            raise OutOfRange(f"The bias of token {token} is {bias}.", "It must be from -100 to 100.", "logit_bias")

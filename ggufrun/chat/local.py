@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 
 from ggufrun.chat.answer import Answer
+from ggufrun.chat.checked import held, shown
 from ggufrun.chat.compile import CompiledChat, Compiler
 from ggufrun.chat.merge import merged
-from ggufrun.chat.types import ChatEvent, ChatRequest, ModelInfo, Started, TextDelta
+from ggufrun.chat.types import AnyRequest, ChatEvent, ChatRequest, Embeddings, Meter, ModelInfo, Started, TextDelta
 from ggufrun.engine.generation import Generation, GenerationService
 from ggufrun.engine.types import EngineEvent, Tokens
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import EngineError
+from ggufrun.errors import EngineError, RequestError
 
 DRAIN_S = 2.0  # how long a cancelled generation's statistics are waited for
 
@@ -38,14 +40,29 @@ class LocalChatModel:
     def info(self) -> ModelInfo:
         return self._info
 
-    async def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+    async def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
         """Answer a request.
 
-        A RequestError, EngineBusy or EngineClosed comes before the first event; an EngineError may come after any.
+        A RequestError, EngineBusy or EngineClosed comes before the first event; an EngineError may come after any, and
+        SchemaNotSatisfied in the place of a choice's end. Where an answer was sampled more than once, `meter` and
+        `Completed` count the tokens of all attempts.
         Closing the generator, and cancelling the task that reads it, cancels the request.
         """
         started = time.perf_counter()
         compiled = await asyncio.to_thread(self._compiler.compile, request)
+        attempt = partial(self._attempt, started=started, meter=meter or Meter())
+        if compiled.check is None:
+            events = attempt(compiled)
+        elif isinstance(request, ChatRequest) and not request.live:
+            events = held(attempt, compiled, compiled.check)
+        else:
+            events = shown(attempt, compiled, compiled.check)
+        async with contextlib.aclosing(events):
+            async for event in events:
+                yield event
+
+    async def _attempt(self, compiled: CompiledChat, started: float, meter: Meter) -> AsyncGenerator[ChatEvent, None]:
+        """Every choice once."""
         generations: list[Generation] = []
         events: _Events | None = None
         try:
@@ -55,7 +72,7 @@ class LocalChatModel:
             for first in self._first_events(compiled):
                 yield first
             events = merged(generations)
-            answer = Answer(compiled, self._vocabulary, self._service.context, started)
+            answer = Answer(compiled, self._vocabulary, self._service.context, started, meter)
             async for number, event in events:
                 if type(event) is not Tokens and (error := answer.failure(number, event)) is not None:
                     for chat_event in answer.rest(number):
@@ -75,8 +92,15 @@ class LocalChatModel:
             if events is not None:
                 await events.aclose()
 
-    async def count_tokens(self, request: ChatRequest) -> int:
-        return await asyncio.to_thread(self._compiler.count, request)
+    async def tokens(self, request: AnyRequest) -> tuple[int, ...]:
+        return await asyncio.to_thread(self._compiler.tokens, request)
+
+    async def count_tokens(self, request: AnyRequest) -> int:
+        return len(await self.tokens(request))
+
+    async def embed(self, inputs: Sequence[str | tuple[int, ...]]) -> Embeddings:
+        message = f"{self._info.name} is a chat model and makes no embeddings."
+        raise RequestError(message, "Serve an embedding model beside it.", "model")
 
     async def close(self) -> None:
         on_close, self._on_close = self._on_close, None

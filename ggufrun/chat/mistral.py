@@ -4,10 +4,15 @@ from collections import OrderedDict
 from threading import Lock
 
 from mistral_common.exceptions import (
+    InvalidAssistantMessageException,
+    InvalidFunctionCallException,
+    InvalidMessageStructureException,
     InvalidToolException,
+    InvalidToolMessageException,
     InvalidToolSchemaException,
     MistralCommonException,
 )
+from mistral_common.protocol.fim.request import FIMRequest
 from mistral_common.protocol.instruct.messages import UserMessage
 from mistral_common.protocol.instruct.normalize import get_normalizer
 from mistral_common.protocol.instruct.request import ChatCompletionRequest, ReasoningEffort
@@ -27,7 +32,9 @@ from ggufrun.chat import types
 from ggufrun.chat.encoded import Dialect, EncodedPrompt, NestedTooDeeply, refuse_empty, text_of, thinking_of
 from ggufrun.chat.mistral_messages import Abilities, Conversation, convert_tool
 from ggufrun.chat.style import OutputStyle
-from ggufrun.errors import OptionError, RequestError
+from ggufrun.chat.system_prompts import reasoning_prompt
+from ggufrun.chat.tool_check import bad_tool
+from ggufrun.errors import BadToolCall, MessageOrder, OptionError, RequestError
 
 _LAYOUTS: dict[TokenizerVersion, type[InstructTokenizerV3]] = {  # type: ignore[type-arg]
     TokenizerVersion.v3: InstructTokenizerV3,
@@ -54,8 +61,11 @@ class MistralEncoder:
     dialect: Dialect = "mistral"
     supports_tools = True
 
-    def __init__(self, tekkenizer: Tekkenizer) -> None:
-        """Raises OptionError if the vocabulary lacks a special token that the version writes."""
+    def __init__(self, tekkenizer: Tekkenizer, template: str = "") -> None:
+        """`template`, the GGUF's own, may know a system prompt that makes the model think.
+
+        Raises OptionError if the vocabulary lacks a special token that the version writes.
+        """
         self._tekkenizer = tekkenizer
         self.version = tekkenizer.version.value
         try:
@@ -72,6 +82,10 @@ class MistralEncoder:
             thinking="[THINK]" in self._special and tekkenizer.version >= TokenizerVersion.v13,
             text_with_calls=tekkenizer.version >= TokenizerVersion.v7,
         )
+        self.supports_thinking = self._abilities.thinking
+        self.supports_fim = tekkenizer.is_special("[SUFFIX]") and tekkenizer.is_special("[PREFIX]")
+        asked = self._abilities.thinking and tekkenizer.model_settings_builder is None  # later versions have a setting
+        self.reasoning_prompt = reasoning_prompt(template) if asked else None
         self._checked_tools: OrderedDict[str, Tool] = OrderedDict()
         self._lock = Lock()
 
@@ -79,10 +93,8 @@ class MistralEncoder:
         refuse_empty(request.messages)
         try:
             tokens = self._encode(request)
-        except (InvalidToolException, InvalidToolSchemaException) as error:
-            raise RequestError(_one_line(error.message), "", "tools") from error
         except MistralCommonException as error:
-            raise RequestError(_one_line(error.message), "", "messages") from error
+            raise _kind(error)(_one_line(error.message), "", "messages") from error
         except RecursionError as error:
             raise NestedTooDeeply from error
         except (ValueError, AssertionError) as error:  # mistral-common asserts on input in places
@@ -100,6 +112,9 @@ class MistralEncoder:
             prefix_spaces=0 if thinking else len(prefix) - len(prefix.rstrip(" ")),  # mistral-common cuts them
         )
 
+    def fill(self, prefix: str, suffix: str) -> list[int]:
+        return list(self._layout.encode_fim(FIMRequest(prompt=prefix, suffix=suffix)).tokens)
+
     def tokenize(self, text: str) -> list[int]:
         return self._tekkenizer.encode(text, bos=False, eos=False)
 
@@ -108,13 +123,13 @@ class MistralEncoder:
         wire: ChatCompletionRequest = ChatCompletionRequest(  # type: ignore[type-arg]
             model=self.version,  # serving mode wants a name; it is not encoded
             messages=Conversation(self._abilities).convert(request.messages),
-            tools=[self._tool(tool) for tool in tools] or None,
+            tools=[self._tool(index, tool) for index, tool in enumerate(tools)] or None,
             reasoning_effort=self._effort(request.options.reasoning_effort),
         )
         self._validator.validate_messages(wire.messages)
         return self._layout.encode_instruct(self._normalizer.from_chat_completion_request(wire)).tokens
 
-    def _tool(self, tool: types.Tool) -> Tool:
+    def _tool(self, index: int, tool: types.Tool) -> Tool:
         """A valid tool definition. Agents send the same ones with every request."""
         try:
             key = tool.model_dump_json()
@@ -125,9 +140,14 @@ class MistralEncoder:
                 self._checked_tools.move_to_end(key)
                 return self._checked_tools[key]
         converted = convert_tool(tool)
-        self._validator.validate_request(
-            ChatCompletionRequest(model=self.version, messages=[UserMessage(content="")], tools=[converted])
-        )
+        try:
+            self._validator.validate_request(
+                ChatCompletionRequest(model=self.version, messages=[UserMessage(content="")], tools=[converted])
+            )
+        except InvalidToolSchemaException as error:
+            raise bad_tool(index, tool, "parameters", _one_line(error.message)) from error
+        except InvalidToolException as error:
+            raise bad_tool(index, tool, "name", _one_line(error.message)) from error
         with self._lock:
             self._checked_tools[key] = converted
             if len(self._checked_tools) > _KNOWN_TOOLS:
@@ -146,7 +166,21 @@ class MistralEncoder:
             starts_in_thinking=in_thinking,
             tool_calls="none" if request.tool_choice == "none" else "mistral",
             special=self._special,
+            may_think=self._told_to_think(request.options.reasoning_effort),
         )
+
+    def _told_to_think(self, effort: str | None) -> bool:
+        """False where the prompt says not to, as it does by default from v15 on."""
+        return self._tekkenizer.model_settings_builder is None or self._effort(effort) is ReasoningEffort.high
+
+
+def _kind(error: MistralCommonException) -> type[RequestError]:
+    """Of an assistant's message nothing but a prefix that is not the last message is left to refuse."""
+    if isinstance(error, InvalidMessageStructureException | InvalidAssistantMessageException):
+        return MessageOrder
+    if isinstance(error, InvalidFunctionCallException | InvalidToolMessageException):
+        return BadToolCall
+    return RequestError
 
 
 def _one_line(message: str) -> str:

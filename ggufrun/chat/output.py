@@ -46,6 +46,11 @@ class ChoiceOutput:
         self.stopped = False
 
     @property
+    def found_stop(self) -> str | None:
+        """The stop string that ended the answer."""
+        return self._stop.found if self._stop is not None else None
+
+    @property
     def called(self) -> bool:
         """Whether a tool call has gone out."""
         return self._parser.numbers.begun > 0

@@ -8,9 +8,10 @@ from ggufrun.chat.encoded import EncodedPrompt, PromptEncoder
 from ggufrun.chat.mistral import MistralEncoder, parse_version
 from ggufrun.chat.tekken import NotTekken, is_tekken, rebuild_tekkenizer
 from ggufrun.chat.templated import CHATML, TemplateEncoder
+from ggufrun.chat.types import Capabilities
 from ggufrun.engine.vocabulary import Vocabulary
 
-__all__ = ["EncodedPrompt", "PromptEncoder", "prompt_encoder"]
+__all__ = ["EncodedPrompt", "PromptEncoder", "capabilities", "prompt_encoder"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def prompt_encoder(vocabulary: Vocabulary, *, template: str | None = None, versi
     tekkenizer = _tekkenizer(vocabulary, version)
     # Fine-tunes keep Tekken's words and often change the format; their template then never says [INST].
     if tekkenizer and template is None and tekkenizer.is_special("[INST]") and (not embedded or "[INST]" in embedded):
-        return MistralEncoder(tekkenizer)
+        return MistralEncoder(tekkenizer, embedded)
     plain = None
     if tekkenizer:
         exact = tekkenizer
@@ -34,6 +35,11 @@ def prompt_encoder(vocabulary: Vocabulary, *, template: str | None = None, versi
             return exact.encode(text, bos=False, eos=False)
 
     return TemplateEncoder(vocabulary, template or embedded or CHATML, plain)
+
+
+def capabilities(encoder: PromptEncoder) -> Capabilities:
+    """What a chat model can be asked for. Tools always: a format that knows none has them described."""
+    return Capabilities(reasoning=encoder.supports_thinking, fim=encoder.supports_fim)
 
 
 def _tekkenizer(vocabulary: Vocabulary, version: str | None) -> Tekkenizer | None:

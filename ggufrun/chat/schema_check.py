@@ -1,16 +1,16 @@
-"""Refuses a JSON schema that cannot be enforced, with the pointer of the keyword that is the reason.
+"""Finds what of a JSON schema cannot be enforced while generating, each with the pointer of the keyword.
 
-llguidance ignores keywords that it has never heard of: they are refused here. What it refuses itself is located in
+llguidance ignores keywords that it has never heard of: they are found here. What it refuses itself is located in
 `schema_fault.py`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from ggufrun.chat.schema_fault import locate
 from ggufrun.chat.schema_keywords import ANNOTATIONS, COUNTS, DRAFTS, ENFORCED, NO_EFFECT, NUMBERS, UNENFORCEABLE
-from ggufrun.chat.schema_pointer import Schema, at, children, reference
+from ggufrun.chat.schema_pointer import Schema, at, children, escaped, reference
 from ggufrun.errors import SchemaError
 
 _DEEPEST: Final = 100  # nested JSON levels
@@ -18,26 +18,28 @@ _LARGEST: Final = 50_000  # JSON values
 _LONGEST: Final = 2_000  # items that an array may have to have
 _WIDEST: Final = 2_000  # properties of one object: llguidance's time grows with their square
 
-Compile = Callable[[Any], str]  # llguidance's complaint about a schema, "" if there is none
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A keyword that cannot be enforced; `pointer` is its own."""
+
+    pointer: str
+    reason: str
+
+    @property
+    def keyword(self) -> str:
+        return self.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
 
 
-def check_schema(schema: Any, compile_schema: Compile, *, param: str = "response_format", base: str = "") -> Schema:
-    """The schema, keywords without effect left out, if it can be enforced.
-
-    Raises SchemaError; `base` is put before its pointer. `compile_schema` is called once, and often for a bad schema.
-    """
-    try:
-        _refuse_large(schema)
-        cleaned: Schema = _clean(schema)
-        _Check(cleaned).visit("")
-        if complaint := compile_schema(cleaned):
-            raise locate(cleaned, complaint, compile_schema)
-    except SchemaError as error:
-        raise SchemaError(error.reason, base + error.pointer, param) from None
-    return cleaned
+def faults(schema: Schema) -> list[Fault]:
+    """Everything that can be seen without llguidance, in the order in which a grammar would reach it."""
+    check = _Check(schema)
+    check.visit("")
+    return check.found
 
 
-def _refuse_large(schema: Any) -> None:
+def refuse_large(schema: Any) -> None:
+    """Raise SchemaError where the work would have no end in sight."""
     count, level = 0, [schema]
     for depth in range(_DEEPEST + 1):
         count += len(level)
@@ -56,7 +58,7 @@ def _below(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _clean(schema: Any) -> Any:
+def cleaned(schema: Any) -> Any:
     """A copy as llguidance takes it: no keywords that say nothing, and counts as integers."""
     if not isinstance(schema, dict):
         return schema
@@ -65,21 +67,22 @@ def _clean(schema: Any) -> Any:
         if key in COUNTS and isinstance(value, float) and value.is_integer():
             kept[key] = int(value)
         elif key in ("properties", "patternProperties", "$defs", "definitions") and isinstance(value, dict):
-            kept[key] = {name: _clean(child) for name, child in value.items()}
+            kept[key] = {name: cleaned(child) for name, child in value.items()}
         elif key in ("items", "prefixItems", "anyOf", "oneOf", "allOf") and isinstance(value, list):
-            kept[key] = [_clean(child) for child in value]
+            kept[key] = [cleaned(child) for child in value]
         elif key in ("items", "additionalProperties", "additionalItems"):
-            kept[key] = _clean(value)
+            kept[key] = cleaned(value)
     return kept
 
 
 class _Check:
-    """Visits every sub-schema that counts, references followed."""
+    """Visits each schema that can be reached and notes what is not enforced."""
 
     def __init__(self, root: Schema) -> None:
         self._root = root
         self._old_draft = isinstance(root, dict) and "2020-12" not in str(root.get("$schema", "2020-12"))
         self._visited: set[str] = set()
+        self.found: list[Fault] = []
 
     def visit(self, pointer: str) -> None:
         if pointer in self._visited:
@@ -87,17 +90,18 @@ class _Check:
         self._visited.add(pointer)
         schema = at(self._root, pointer)
         if schema is False and not pointer:
-            raise SchemaError("nothing can satisfy it.")
+            self.found.append(Fault("", "nothing can satisfy it."))
         if isinstance(schema, bool):
             return
         if not isinstance(schema, dict):
-            raise SchemaError("a schema is an object, true or false.", pointer)
+            self.found.append(Fault(pointer, "a schema is an object, true or false."))
+            return
         for keyword, value in schema.items():
             if reason := self._refusal(schema, keyword, value, pointer):
-                raise SchemaError(reason, f"{pointer}/{keyword}")
+                self.found.append(Fault(f"{pointer}/{escaped(keyword)}", reason))
         for below in children(schema, pointer):
             self.visit(below)
-        if (target := reference(schema)) is not None:
+        if (target := reference(schema)) is not None and not self._bad_reference(schema):
             self.visit(target)
 
     def _refusal(self, schema: dict[str, Any], keyword: str, value: Any, pointer: str) -> str:
@@ -126,10 +130,6 @@ class _Check:
         if keyword in NUMBERS and any(_inexact(number) for number in _numbers(value)):
             return "a number that 64-bit floating point cannot hold."
         return ""
-
-    @staticmethod
-    def _old_items(schema: dict[str, Any]) -> bool:
-        return "additionalItems" in schema or isinstance(schema.get("items"), list)
 
     def _bad_reference(self, schema: dict[str, Any]) -> str:
         target = reference(schema)

@@ -10,7 +10,8 @@ from ggufrun.errors import SchemaError
 
 _SECONDS: Final = 1.0  # then the place found so far is named
 _HOME = "#/$defs/root"
-_UNSATISFIABLE: Final = "Unsatisfiable schema"
+UNSATISFIABLE: Final = "Unsatisfiable schema"
+NOTHING: Final = "nothing can satisfy it"
 
 
 def locate(schema: Schema, complaint: str, compile_schema: Callable[[Any], str]) -> SchemaError:
@@ -57,9 +58,9 @@ class _Search:
         if time.monotonic() > self._until:
             return False
         complaint = self._complaint(child)
-        if not complaint or (_UNSATISFIABLE in complaint) != (_UNSATISFIABLE in self.complaint):
+        if not complaint or (UNSATISFIABLE in complaint) != (UNSATISFIABLE in self.complaint):
             return False
-        if _UNSATISFIABLE not in complaint:
+        if UNSATISFIABLE not in complaint:
             return True
         return self._complaint(pointer, replaced(self._home, child, True)) != self.complaint
 
@@ -89,7 +90,7 @@ def _reason(complaint: str) -> str:
     first = lines[0].removeprefix("failed to compile JSON schema: ")
     if first.startswith("oneOf constraints"):
         return "its alternatives are not known to exclude one another; use anyOf."
-    if _UNSATISFIABLE in first:
+    if UNSATISFIABLE in first:
         why = first.split(": ", 1)[-1]
-        return f"nothing can satisfy it ({why})."
+        return f"{NOTHING} ({why})."
     return f"{first[:200].rstrip('.')}."

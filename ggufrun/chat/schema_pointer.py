@@ -9,6 +9,11 @@ Schema = dict[str, Any] | bool
 _MAPS = ("properties", "patternProperties")  # name -> schema
 _LISTS = ("prefixItems", "anyOf", "oneOf", "allOf")
 _SINGLE = ("items", "additionalProperties", "additionalItems")
+_MORE_MAPS = (*_MAPS, "$defs", "definitions", "dependentSchemas", "dependencies")
+_MORE_SINGLE = (
+    *(*_SINGLE, "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties"),
+    "contentSchema",
+)
 
 
 def escaped(name: str) -> str:
@@ -55,6 +60,35 @@ def children(schema: Schema, pointer: str) -> Iterator[str]:
             yield from (f"{here}/{index}" for index in range(len(value)))
         elif keyword in _SINGLE and isinstance(value, dict | bool):
             yield here
+
+
+def every_child(schema: Schema, pointer: str) -> Iterator[tuple[str, Any]]:
+    """All direct sub-schemas with their pointers, definitions and those that no grammar knows included."""
+    for keyword, value in schema.items() if isinstance(schema, dict) else ():
+        here = f"{pointer}/{escaped(keyword)}"
+        if keyword in _MORE_MAPS and isinstance(value, dict):
+            named = ((f"{here}/{escaped(name)}", below) for name, below in value.items())
+            yield from ((place, below) for place, below in named if isinstance(below, dict | bool))
+        elif isinstance(value, list) and (keyword in _LISTS or keyword == "items"):
+            yield from ((f"{here}/{index}", below) for index, below in enumerate(value))
+        elif keyword in _MORE_SINGLE and isinstance(value, dict | bool):
+            yield here, value
+
+
+def is_schema(root: Any, pointer: str) -> bool:
+    """Whether a sub-schema stands there, rather than a keyword's value or a list of schemas."""
+    path, place = names(pointer), ""
+    while path:
+        node = at(root, place)
+        below = {child for child, _ in every_child(node, place)} if isinstance(node, dict) else set()
+        for size in (1, 2):
+            step = place + "".join(f"/{escaped(part)}" for part in path[:size])
+            if len(path) >= size and step in below:
+                place, path = step, path[size:]
+                break
+        else:
+            return False
+    return True
 
 
 def reference(schema: Schema) -> str | None:

@@ -13,28 +13,31 @@ class StopFilter:
     ('fine ', 'EN or not', '', True)
     """
 
-    __slots__ = ("_stops", "held", "hit")
+    __slots__ = ("_stops", "found", "held")
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
         self.held = ""
-        self.hit = False
+        self.found: str | None = None  # the stop string that the text was cut at
+
+    @property
+    def hit(self) -> bool:
+        return self.found is not None
 
     def feed(self, text: str) -> str:
         """The part of the text so far that can go out now."""
         if self.hit:
             return ""
         text = self.held + text
-        clear, stop = scan(text, self._stops)
-        self.hit = stop is not None
+        clear, self.found = scan(text, self._stops)
         self.held = "" if self.hit else text[clear:]
         return text[:clear]
 
     def finish(self) -> str:
         """No more text comes: what was held back, up to a stop string that an unfinished longer one was hiding."""
         text, self.held = self.held, ""
-        found = [at for at in map(text.find, self._stops) if at != -1]
+        found = [(at, stop) for stop in self._stops if (at := text.find(stop)) != -1]
         if not found:
             return text
-        self.hit = True
-        return text[: min(found)]
+        at, self.found = min(found)
+        return text[:at]

@@ -22,3 +22,4 @@ class OutputStyle:
     starts_in_thinking: bool = False  # the prompt already opened the thinking part
     tool_calls: ToolCallStyle = "none"
     special: Mapping[str, int] = field(default_factory=dict)
+    may_think: bool = True  # under a constraint; False: the request says that it shall not

@@ -2,15 +2,18 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ggufrun.chat.encoded import Dialect, EncodedPrompt, NestedTooDeeply, refuse_empty, text_of, thinking_of
+from ggufrun.chat.fim import fill, fim_tokens
 from ggufrun.chat.sandbox import ChatTemplate
 from ggufrun.chat.special import PlainTokenizer, Shield, SpecialNames, strings_in
 from ggufrun.chat.style import OutputStyle, ThinkingStyle, ToolCallStyle
 from ggufrun.chat.template_messages import template_messages, template_tools, without_system, without_tools
-from ggufrun.chat.types import ChatRequest, Message
+from ggufrun.chat.tool_check import check_schemas
+from ggufrun.chat.types import ChatRequest, Content, Message
 from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.errors import RequestError
 
@@ -49,6 +52,7 @@ class TemplateEncoder:
 
     dialect: Dialect = "template"
     version = ""
+    reasoning_prompt: Content = None  # a template has its own
 
     def __init__(self, vocabulary: Vocabulary, source: str, plain: PlainTokenizer | None = None) -> None:
         """`plain` tokenizes text without special tokens where the vocabulary's own way is not exact (Tekken)."""
@@ -57,6 +61,10 @@ class TemplateEncoder:
         self._template = ChatTemplate(source)
         self._names = SpecialNames(vocabulary)
         self._special = {name: self._names.ids[name] for name in _OUTPUT_SPECIALS if name in self._names.ids}
+        self._fim = fim_tokens(vocabulary, self._names.ids)
+        self.supports_fim = self._fim is not None
+        self._thinking = _thinking_style(source, self._special)
+        self.supports_thinking = self._thinking != "none"
         told = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "?"}]
         self._knows_system = _PROBE in self._probe(told, [])
         self._tool_calls = self._tool_style()
@@ -69,10 +77,16 @@ class TemplateEncoder:
         except RecursionError as error:
             raise NestedTooDeeply from error
 
+    def fill(self, prefix: str, suffix: str) -> list[int]:
+        if self._fim is None:
+            raise RequestError("This model cannot fill in the middle.", "Choose a code model that can.", "suffix")
+        return fill(self._fim, self._vocabulary, self.tokenize, prefix, suffix)
+
     def tokenize(self, text: str) -> list[int]:
         return self._plain(text) if self._plain else self._vocabulary.tokenize(text, special=False)
 
     def _encode(self, request: ChatRequest) -> EncodedPrompt:
+        check_schemas(() if request.tool_choice == "none" else request.tools)
         prompt = self._prompt(request)
         strings = [*strings_in(prompt.variables), prompt.prefix, prompt.thinking]
         shield = Shield(self._names, strings)
@@ -125,17 +139,12 @@ class TemplateEncoder:
         }
 
     def _style(self, request: ChatRequest, in_thinking: bool) -> OutputStyle:
-        source, calls = self._template.source, self._tool_calls
-        thinking: ThinkingStyle = "none"
-        if "[THINK]" in source and "[THINK]" in self._special:
-            thinking = "tokens"
-        elif "<think>" in source or "</think>" in source:
-            thinking = "markers"
+        calls = self._tool_calls
         if request.tool_choice == "none" or (calls != "mistral" and not request.tools):
             calls = "none"
         elif calls == "none":
             calls = "hermes"  # the generic form asks for the same tags
-        return OutputStyle(thinking, thinking == "markers" and in_thinking, calls, self._special)
+        return OutputStyle(self._thinking, self._thinking == "markers" and in_thinking, calls, self._special)
 
     def _tool_style(self) -> ToolCallStyle:
         """How a model trained on this template calls tools; "none" if it knows none, or in a way we don't read."""
@@ -159,6 +168,12 @@ class TemplateEncoder:
             return self._template.render({**self._names_of_ends(), **variables}, 100)
         except RequestError:
             return ""
+
+
+def _thinking_style(source: str, special: Mapping[str, int]) -> ThinkingStyle:
+    if "[THINK]" in source and "[THINK]" in special:
+        return "tokens"
+    return "markers" if "<think>" in source or "</think>" in source else "none"
 
 
 def _begin_answer(prompt: _Prompt, in_thinking: bool) -> tuple[str, bool]:

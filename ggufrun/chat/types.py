@@ -3,17 +3,22 @@
 Requests are parsed at the edge (pydantic, both dialects' spellings accepted); events are frozen and trusted.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ggufrun.engine.types import FinishReason, Stats
 
 
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_not_given(cls, data: Any) -> Any:
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 class TextChunk(_Wire):
@@ -80,11 +85,16 @@ ToolChoice = Literal["auto", "none", "any", "required"] | NamedTool
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What the answer's text must match. `schema` is used by json_schema only, `source` by regex, lark and gbnf."""
+    """What the answer's text must match. `schema` is used by json_schema only, `source` by regex, lark and gbnf.
+
+    `strict`: a schema that cannot be enforced while generating is refused. Otherwise the rest of it is enforced, and
+    the finished answer is checked.
+    """
 
     kind: Literal["json_object", "json_schema", "regex", "lark", "gbnf"]
     schema: dict[str, Any] | bool | None = None
     source: str = ""
+    strict: bool = True
 
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -144,6 +154,46 @@ class ChatRequest:
     parallel_tool_calls: bool = True
     constraint: Constraint | None = None
     default_system: bool = True  # False: no system message means none, whatever the model's settings say
+    live: bool = True  # the answer is shown while it comes; False: it may be sampled again before any of it is shown
+    strict_order: bool = False  # messages must come in the order that Mistral's API allows
+    safe_prompt: bool = False  # Mistral's guardrail prompt stands in front
+    prompt_mode: Literal["reasoning"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """A prompt in no chat format: it is gone on from, or, with a `suffix` (which may be ""), the gap between is filled.
+
+    Token ids are taken as they are; text is tokenized with BOS where the model expects it, and holds no special tokens.
+    """
+
+    prompt: str | tuple[int, ...]
+    suffix: str | None = None
+    options: ChatOptions = ChatOptions()
+    constraint: Constraint | None = None
+    echo: bool = False  # the answer begins with the prompt
+    bos: bool = True  # False: none, also where the model expects it
+
+
+AnyRequest = ChatRequest | TextRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """One vector (float32, little endian, of unit length) and one token count for each input, in order."""
+
+    vectors: tuple[bytes, ...]
+    tokens: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a request has used so far, for whoever must know it also where the reader left early."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0  # over all choices
+    ttft_s: float | None = None  # None: no token yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +257,7 @@ ChoiceEnd = Literal["stop", "length", "model_length", "tool_calls", "error"]
 class ChoiceFinished:
     reason: ChoiceEnd
     choice: int = 0
+    stop: str | None = None  # the stop string that ended it
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +278,29 @@ ChatEvent = Started | PromptProcessed | TextDelta | ThinkingDelta | ToolCallDelt
 
 
 @dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can be asked for."""
+
+    chat: bool = True
+    tools: bool = True
+    reasoning: bool = False
+    fim: bool = False
+    vision: bool = False
+    embeddings: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the hosted model costs, in USD per million tokens."""
+
+    prompt: float
+    completion: float
+
+    def usd(self, prompt_tokens: int, completion_tokens: int) -> float:
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What callers may know of a loaded model."""
 
@@ -237,6 +311,13 @@ class ModelInfo:
     parameters: int
     description: str  # llama.cpp's, e.g. "llama 135M Q4_1"
     defaults: AnswerSettings = AnswerSettings()
+    aliases: tuple[str, ...] = ()  # other names it answers to
+    capabilities: Capabilities = Capabilities()
+    file: str = ""  # the GGUF's name, without its folder
+    quant: str = ""  # "Q4_K_M", as the file says
+    price: Price | None = None
+    memory_bytes: int = 0  # about, weights and KV cache; 0: unknown
+    dimensions: int = 0  # of an embedding; 0: it makes none
 
 
 class ChatModel(Protocol):
@@ -245,10 +326,19 @@ class ChatModel(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
-        """Answer a request. A `RequestError` comes before the first event; closing the iterator cancels the request."""
+    def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
+        """Answer a request. A `RequestError` comes before the first event; closing the iterator cancels the request.
 
-    async def count_tokens(self, request: ChatRequest) -> int:
-        """Prompt tokens of the request: the number that `Completed.prompt_tokens` would report."""
+        `meter` is kept up to date while the answer is generated.
+        """
+
+    async def tokens(self, request: AnyRequest) -> tuple[int, ...]:
+        """The request's prompt as token ids. Their number is what `Completed.prompt_tokens` would report."""
+
+    async def count_tokens(self, request: AnyRequest) -> int:
+        """How many `tokens` there are."""
+
+    async def embed(self, inputs: Sequence[str | tuple[int, ...]]) -> Embeddings:
+        """A vector for each text. Raises RequestError where the model makes none or a text is too long for it."""
 
     async def close(self) -> None: ...

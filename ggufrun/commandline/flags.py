@@ -94,7 +94,7 @@ class EngineFlags:
 
     parallel: Annotated[int | None, Option(metavar="N", help="Answers generated at once.")] = None
     batch: Annotated[int | None, Option(metavar="N", min=1, help="Tokens in one step of the model.")] = None
-    queue: Annotated[int | None, Option(metavar="N", min=0, help="Requests that may wait.")] = None
+    max_queue: Annotated[int | None, Option(metavar="N", min=0, help="Requests that may wait.")] = None
     no_share_prefixes: Annotated[bool, Option("--no-share-prefixes", help="Compute every prompt anew.")] = False
     no_jump_forward: Annotated[bool, Option("--no-jump-forward", help="Sample tokens that a grammar forces.")] = False
     no_drafting: Annotated[bool, Option("--no-drafting", help="No n-gram drafts.")] = False
@@ -108,8 +108,8 @@ class EngineFlags:
             given["parallel"] = self.parallel
         if self.batch is not None:
             given["batch"] = self.batch
-        if self.queue is not None:
-            given["queue"] = self.queue
+        if self.max_queue is not None:
+            given["queue"] = self.max_queue
         if self.no_share_prefixes:
             given["share_prefixes"] = False
         if self.no_jump_forward:

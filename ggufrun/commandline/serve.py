@@ -1,18 +1,100 @@
-"""`ggufrun serve`: loads the model and hands it to the HTTP server."""
+"""`ggufrun serve`: refuses what can be refused, opens keys, ledger and models, and hands them to the HTTP server."""
 
 import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
 
+from ggufrun.api.control import Control
+from ggufrun.api.database import FILE_NAME
+from ggufrun.api.gateway import Gateway, ServerSettings
+from ggufrun.api.keys import KeyStore
+from ggufrun.api.ledger import Ledger
+from ggufrun.api.listener import Listener, Tls
+from ggufrun.api.metrics import Metrics
 from ggufrun.api.server import serve as serve_http
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
-from ggufrun.commandline.opening import opened
+from ggufrun.commandline.pool_flags import PoolFlags
+from ggufrun.commandline.pooling import opened_pool, pool_settings
+from ggufrun.commandline.server_flags import ServerFlags
+from ggufrun.errors import OptionError
+from ggufrun.running import Running, announce, place_of, withdraw
+from ggufrun.userconfig import data_folder
 
 
-def serve(model: str, address: tuple[str, int], engine: EngineFlags, load: LoadFlags, *, ui: bool) -> None:
-    """Serve the model on `address` (host, port) until SIGINT or SIGTERM. Raises `GgufrunError`."""
-    overrides, settings = load.overrides(), engine.overrides()
+def serve(
+    models: Sequence[str], server: ServerFlags, pool: PoolFlags, engine: EngineFlags, load: LoadFlags, *, version: str
+) -> None:
+    """Serve the models until SIGINT or SIGTERM. Raises `GgufrunError`."""
+    server.check()
+    load.overrides()  # checks them, as the other two do
+    coming_and_going, scheduling = pool_settings(pool), engine.overrides()
 
     async def main() -> None:
-        async with opened(model, overrides, settings, load.chat_template) as loaded:
-            await serve_http(loaded, host=address[0], port=address[1], ui=ui)
+        with ExitStack() as stack:
+            listener = stack.enter_context(closing(listener_of(server)))
+            keys = stack.enter_context(closing(KeyStore(_database())))
+            check_reach(server, listener, keys)
+            ledger = stack.enter_context(closing(Ledger(_database())))
+            settings = settings_of(server, loopback=listener.loopback)
+            control = Control(listener.url)
+            place = place_of(data_folder(os.environ), listener.port, control.pid)
+            stack.callback(withdraw, place)
+            async with opened_pool(models, coming_and_going, load, scheduling) as opened:
+                gateway = Gateway(opened, settings, Metrics(), keys, ledger, version, control)
+                _announce(place, control)
+                await serve_http(gateway, listener, ui=not server.no_ui)
 
     asyncio.run(main())
+
+
+def _announce(place: Path, control: Control) -> None:
+    """Where that cannot be written, the server runs all the same."""
+    url = control.url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    try:
+        announce(place, Running(url, control.pid, control.token))
+    except OSError as error:
+        print(f"ggufrun: {place}: {error.strerror}. `ggufrun ps` needs --url {url}.", file=sys.stderr, flush=True)
+
+
+def listener_of(flags: ServerFlags) -> Listener:
+    """The address, taken. Raises OptionError where it, or what TLS needs, cannot be used."""
+    tls = Tls(flags.tls_cert, flags.tls_key) if flags.tls_cert is not None and flags.tls_key is not None else None
+    return Listener(flags.host, flags.port, tls)
+
+
+def check_reach(flags: ServerFlags, listener: Listener, keys: KeyStore) -> None:
+    """Nobody else may reach a server without keys. Raises OptionError, or warns where a proxy may let them in."""
+    if keys.listed():
+        return
+    if not listener.loopback:
+        raise OptionError(
+            f"Other machines can reach {flags.host}, and there is no API key.",
+            "Make one first: ggufrun keys add NAME. Or listen on 127.0.0.1.",
+        )
+    if not keys.any() and (flags.allowed_host or flags.root_path):
+        print(
+            "ggufrun: There is no API key, so whoever the proxy lets through may use the server. ggufrun keys add NAME "
+            "makes one.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def settings_of(flags: ServerFlags, *, loopback: bool) -> ServerSettings:
+    return ServerSettings(
+        any_model=flags.any_model,
+        strict=flags.strict,
+        log_prompts=flags.log_prompts,
+        cors=tuple(flags.cors or ()),
+        allowed_hosts=tuple(flags.allowed_host or ()),
+        root_path=flags.root_path,
+        loopback=loopback,
+        max_body=flags.max_body * 1_000_000,
+    )
+
+
+def _database() -> Path:
+    return data_folder(os.environ) / FILE_NAME

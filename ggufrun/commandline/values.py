@@ -1,11 +1,24 @@
 """Reads the option values that have a notation of their own. Each raises `OptionError` with the notation."""
 
 import math
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from ggufrun.errors import ModelFileError, OptionError
 from ggufrun.settings import LoraSpec
+
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|)")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def duration(text: str, option: str, least: float = 0.0) -> float:
+    """Seconds, from `90`, `90s`, `10m`, `2h` or `1d`."""
+    match = _DURATION.fullmatch(text)
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else -1.0
+    if seconds < least:
+        raise OptionError(f"{option} cannot be {text!r}.", "Write it as 90s, 10m or 2h.")
+    return seconds
 
 
 def gpu_layers(text: str) -> int | Literal["auto"]:

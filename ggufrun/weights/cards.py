@@ -29,6 +29,13 @@ class Sampling(_Table):
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
+class Price(_Table):
+    """What the hosted model costs, in USD per million tokens."""
+
+    prompt: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    completion: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Card(_Table):
     """One model. Sizes in tokens; `tokenizer` is mistral-common's version where the GGUF is not to be asked."""
 
@@ -45,6 +52,7 @@ class Card(_Table):
     context: Annotated[int, Field(gt=0)]
     tokenizer: Literal["v3", "v7", "v11", "v13", "v15"] | None = None
     sampling: Sampling = Sampling()
+    price: Price | None = None  # None: nobody hosts it, or no one has looked
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,7 +87,8 @@ def read_card(path: Path) -> Card:
         return Card.model_validate(tomllib.loads(path.read_text("utf-8")))
     except ValidationError as error:
         raise OptionError(
-            f"{path}: {first_problem(error, [*Card.model_fields, *Sampling.model_fields])}", "Correct the card."
+            f"{path}: {first_problem(error, [*Card.model_fields, *Sampling.model_fields, *Price.model_fields])}",
+            "Correct the card.",
         ) from error
     except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
         raise OptionError(f"{path}: not a readable model card ({error}).", "Correct the card.") from error

@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 
-from ggufrun.api.app import create_app
-from ggufrun.chat.types import ChatEvent, ChatRequest, ModelInfo
+from ggufrun.api.app import create_app, gateway_for
+from ggufrun.api.gateway import Gateway
+from ggufrun.chat.types import AnyRequest, ChatEvent, ChatModel, Meter, ModelInfo
+from tests.fakes import Scripted
 
 STEPS = 500  # of 0.02 s, before a wait is given up
 
 
 @dataclass
-class PlayedModel:
+class PlayedModel(Scripted):
     """Answers each request with the script: an exception in it is raised there, None waits for ever."""
 
     script: Sequence[ChatEvent | Exception | None]
-    requests: list[ChatRequest] = field(default_factory=list)
+    requests: list[AnyRequest] = field(default_factory=list)
     answers: list[AsyncGenerator[ChatEvent, None]] = field(default_factory=list)  # kept: no one but its reader ends it
     ended: int = 0  # answers that were read to their end, or closed
 
@@ -28,7 +31,7 @@ class PlayedModel:
     def info(self) -> ModelInfo:
         return ModelInfo("played", 100, 100, 256, 1000, "a script")
 
-    def complete(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+    def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
         self.requests.append(request)
         self.answers.append(self._play())
         return self.answers[-1]
@@ -45,26 +48,31 @@ class PlayedModel:
         finally:
             self.ended += 1
 
-    async def count_tokens(self, request: ChatRequest) -> int:
-        return 10
 
-    async def close(self) -> None:
-        return None
+def client_of(app: ASGIApp) -> httpx.AsyncClient:
+    """A client without a socket, for what needs none."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=10)
 
 
 @asynccontextmanager
-async def listening(model: PlayedModel) -> AsyncIterator[httpx.AsyncClient]:
+async def listening(model: ChatModel, gateway: Gateway | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of uvicorn on a free port. Uvicorn's log goes to the root logger."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(model), lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    app = create_app(gateway or gateway_for(model))
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    config.load()
     server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])  # `serve` would look only every 0.1 s whether it is to end
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=10) as client:
             yield client
     finally:
-        server.should_exit = True
-        await asyncio.wait_for(running, 10)
+        for each in server.servers:
+            each.close()
+        async with asyncio.timeout(10):
+            while server.server_state.tasks or server.server_state.connections:  # noqa: ASYNC110 - uvicorn's own state
+                await asyncio.sleep(0.002)
 
 
 async def until_ended(model: PlayedModel, answers: int = 1) -> None:

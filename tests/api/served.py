@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -51,7 +52,7 @@ def text_of(chunks: list[dict[str, Any]]) -> str:
 
 
 @contextmanager
-def served(model: str | Path, home: Path, *options: str) -> Iterator[Served]:
+def served(model: str | Path, home: Path, *options: str, verify: ssl.SSLContext | bool = True) -> Iterator[Served]:
     """A server with its data in `home`, ended with SIGTERM."""
     command = [sys.executable, "-m", "ggufrun", "serve", str(model), "--port", "0", *options]
     environment = os.environ | {"GGUFRUN_HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
@@ -64,7 +65,7 @@ def served(model: str | Path, home: Path, *options: str) -> Iterator[Served]:
         nonlocal address
         for line in process.stderr or ():
             log.append(line)
-            if found := re.search(r"http://\S+?(?=/v1)", line):
+            if found := re.search(r"https?://\S+?(?=/v1)", line):
                 address = found[0]
                 ready.set()
         ready.set()
@@ -72,7 +73,7 @@ def served(model: str | Path, home: Path, *options: str) -> Iterator[Served]:
     threading.Thread(target=read, daemon=True).start()
     try:
         assert ready.wait(START_S) and address, "".join(log)
-        with httpx.Client(base_url=address, timeout=120) as client:
+        with httpx.Client(base_url=address, timeout=120, verify=verify) as client:
             yield Served(process, client, log)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -114,11 +114,11 @@ def test_tools_are_called_when_they_must_be(server: Served) -> None:
     ("body", "status", "said"),
     [
         ({"messages": []}, 400, "empty"),
-        ({"messages": user("hi"), "temperature": 3}, 400, "temperature"),
+        ({"messages": user("hi"), "temperature": 3}, 422, "temperature"),
         ({"messages": user("word " * 5000)}, 400, "4096"),
-        ({"messages": user("hi"), "max_tokens": 0}, 400, "max_tokens"),
+        ({"messages": user("hi"), "max_tokens": 0}, 422, "max_tokens"),
         ({"messages": [{"role": "nobody", "content": "hi"}]}, 422, "role"),
-        ({"messages": user("hi"), "response_format": {"type": "json_schema"}}, 400, "json_schema"),
+        ({"messages": user("hi"), "response_format": {"type": "json_schema"}}, 422, "json_schema"),
         ({"messages": user("hi"), "response_format": {"type": "regex", "source": "("}}, 422, ""),
     ],
 )
@@ -134,7 +134,7 @@ def test_bad_requests_are_refused_before_headers(server: Served, body: dict[str,
 
 def test_a_schema_that_cannot_be_enforced_is_refused_with_its_pointer(server: Served) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
-    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": schema}}
     response = server.chat("hi", response_format=wanted)
     assert response.status_code == 422 and "/properties/a/uniqueItems" in response.json()["message"]
 

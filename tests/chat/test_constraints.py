@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from ggufrun.chat.answer_check import AnswerCheck
 from ggufrun.chat.constraints import GrammarFactory
 from ggufrun.chat.encoded import EncodedPrompt
 from ggufrun.chat.style import OutputStyle
@@ -73,8 +74,11 @@ REFUSED: list[tuple[Any, str]] = [
     ({"type": "strin"}, "/type"),
     ({"type": "string", "minLength": -1}, "/minLength"),
     ({"type": "string", "minlength": 3}, "/minlength"),
-    ({"properties": {"a": {"properties": {"b": {"not": {}}}}}}, "/properties/a/properties/b/not"),
-    ({"properties": {"a/b~": {"items": [True, {"if": {}}]}}}, "/properties/a~1b~0/items/1/if"),
+    ({"properties": {"a": {"properties": {"b": {"not": {"pattern": "x"}}}}}}, "/properties/a/properties/b/not"),
+    (
+        {"properties": {"a/b~": {"prefixItems": [True, {"if": {"pattern": "x"}, "then": {"minLength": 3}}]}}},
+        "/properties/a~1b~0/prefixItems/1/if",
+    ),
     ({"items": {"type": "string", "pattern": "(?=a)b"}}, "/items/pattern"),
     ({"items": {"type": "string", "pattern": "("}}, "/items/pattern"),
     (
@@ -92,18 +96,18 @@ REFUSED: list[tuple[Any, str]] = [
     ({"type": "object", "minProperties": 2}, "/minProperties"),
     ({"type": "array", "minItems": 100_000}, "/minItems"),
     ({"type": "array", "items": {"uniqueItems": True}}, "/items/uniqueItems"),
-    ({"type": "array", "contains": {}}, "/contains"),
-    ({"type": "object", "propertyNames": {"maxLength": 3}}, "/propertyNames"),
-    ({"type": "object", "dependencies": {"a": ["b"]}}, "/dependencies"),
-    ({"type": "object", "dependentRequired": {"a": ["b"]}}, "/dependentRequired"),
-    ({"type": "object", "unevaluatedProperties": False}, "/unevaluatedProperties"),
+    ({"type": "array", "contains": {"type": "string"}}, "/contains"),
+    ({"type": "object", "propertyNames": {"maxLength": 3, "pattern": "a"}}, "/propertyNames"),
+    ({"type": "object", "dependencies": {f"a{i}": ["b"] for i in range(9)}}, "/dependencies"),
+    ({"type": "object", "dependentRequired": {f"a{i}": ["b"] for i in range(9)}}, "/dependentRequired"),
+    ({"anyOf": [True, {"properties": {"a": {}}}], "unevaluatedProperties": False}, "/unevaluatedProperties"),
     ({"nullable": True, "type": "string"}, "/nullable"),
     ({"const": 2**53 + 1}, "/const"),
     ({"enum": [1, {"a": [10**400]}]}, "/enum"),
     ({"multipleOf": 0}, "/multipleOf"),
     ({"prefixItems": [{}], "additionalItems": False}, "/prefixItems"),
     ({"$schema": "https://example.org/mine"}, "/$schema"),
-    ({"items": {"$id": "https://example.org/x"}}, "/items/$id"),
+    ({"items": {"$id": "https://example.org/x", "not": {"pattern": "x"}}}, "/items/not"),
     ({"patternProperties": {"^a": {}, "b$": {}}}, "/patternProperties"),
     ({"items": 5}, "/items"),
     ({"anyOf": [3]}, "/anyOf/0"),
@@ -344,7 +348,8 @@ def test_thinking_comes_before_the_answer(factory: GrammarFactory) -> None:
 
 
 def test_tool_arguments_that_cannot_be_enforced_are_refused(factory: GrammarFactory) -> None:
-    bad = tool("b", {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}})
+    unique = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
+    bad = Tool(function=Function(name="b", parameters=unique, strict=True))
     request = ChatRequest(messages=(), tools=(tool("a", CITY), bad), tool_choice="any")
     with pytest.raises(SchemaError) as caught:
         factory(request, prompt(HERMES))
@@ -362,3 +367,83 @@ def test_contradictions_are_refused(factory: GrammarFactory) -> None:
         factory(calling("any"), prompt(PLAIN))
     with pytest.raises(RequestError, match="beginning"):
         factory(json_request({}), prompt(prefix='{"a":'))
+
+
+NOT_ENFORCED: list[Any] = [
+    {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {"format": "iri"}, "b": {"mine": 1}}, "required": ["a", "b"]},
+    {"type": ["object", "null"], "properties": {"a": False}, "required": ["a"]},  # nothing satisfies it
+    {"type": "object", "properties": {"a": {"$ref": "https://example.org/"}}},
+]
+
+
+@pytest.mark.parametrize("parameters", NOT_ENFORCED)
+def test_a_tool_that_is_not_strict_is_enforced_as_far_as_it_can_be(
+    factory: GrammarFactory, parameters: dict[str, Any]
+) -> None:
+    request = ChatRequest(messages=(), tools=(tool("f", parameters),), tool_choice="any")
+    grammar = compiled(factory, request, HERMES)
+    for seed in range(4):
+        [(name, arguments)] = read_calls(ramble(grammar, seed, grammar.shortest + 9 * seed), HERMES)
+        assert name == "f" and isinstance(arguments, dict)
+        if "array" in str(parameters):
+            assert isinstance(arguments["a"], list)
+
+
+@pytest.mark.parametrize(
+    ("schema", "kept"),
+    [
+        ({"type": "array", "uniqueItems": True}, {"type": "array"}),
+        ({"items": {"type": "string", "not": {"pattern": "a"}}}, {"items": {"type": "string"}}),
+        (
+            {"properties": {"a": {"not": {"pattern": "a"}}}, "additionalProperties": False},
+            {"additionalProperties": False},
+        ),
+        (
+            {"patternProperties": {"^a": {}, "b$": {}}, "additionalProperties": False, "type": "object"},
+            {"type": "object"},
+        ),
+        ({"oneOf": [{"pattern": "a", "type": "string"}, {"type": "string"}]}, {"type": "string"}),
+        ({"$ref": "#/not", "type": "string", "not": {"pattern": "a"}}, {"type": "string"}),
+    ],
+)
+def test_without_strict_the_rest_is_enforced_and_the_answer_checked(
+    factory: GrammarFactory, schema: Any, kept: Any
+) -> None:
+    request = ChatRequest(messages=(), constraint=Constraint("json_schema", schema=schema, strict=False))
+    grammar = compiled(factory, request)
+    for seed in range(6):
+        jsonschema.validate(json.loads(ramble(grammar, seed, grammar.shortest + 5 * seed)), kept)
+    check = factory.check(request)
+    assert check is not None and check.schema == json.dumps(schema)
+    if "patternProperties" in schema:  # what it allowed is still allowed
+        assert COMPILER.start(grammar).allows(list(b'{"ab": 1}')) == 9
+
+
+def test_what_is_enforced_in_full_needs_no_check(factory: GrammarFactory) -> None:
+    for schema in (CITY, {"not": {"type": "string"}}, {"type": "array", "uniqueItems": True, "maxItems": 1}):
+        strict, loose = (
+            ChatRequest(messages=(), constraint=Constraint("json_schema", schema=schema, strict=each))
+            for each in (True, False)
+        )
+        assert compiled(factory, strict) == compiled(factory, loose)
+        assert factory.check(strict) == factory.check(loose) == AnswerCheck()
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer"),
+    [
+        ({"items": {"$ref": "https://example.org/schema"}}, "/items/$ref"),
+        ({"$ref": "#/nowhere"}, "/$ref"),
+        ({"$dynamicRef": "other#x", "minimum": 1}, "/$dynamicRef"),
+        ({"$schema": "https://example.org/mine", "type": "string"}, "/$schema"),
+        ({"uniqueItems": True, "minLength": -1}, "/minLength"),
+        ({"allOf": [{"type": "string"}, {"type": "integer"}]}, "/allOf"),
+    ],
+)
+def test_what_cannot_be_checked_either_is_refused(factory: GrammarFactory, schema: Any, pointer: str) -> None:
+    request = ChatRequest(messages=(), constraint=Constraint("json_schema", schema=schema, strict=False))
+    with pytest.raises(SchemaError) as caught:
+        factory(request, prompt())
+        factory.check(request)
+    assert caught.value.pointer == pointer

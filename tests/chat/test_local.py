@@ -114,7 +114,7 @@ async def test_a_stop_string_cancels_and_takes_the_statistics() -> None:
     assert text_of(events) == "one two "
     assert service.generations[0].cancelled
     end = last(events)
-    assert events[-2] == ChoiceFinished("stop")
+    assert events[-2] == ChoiceFinished("stop", stop="END")
     assert end.reasons == (STOP,)
     assert end.completion_tokens == len("one two END ") == end.stats[0].completion_tokens
 
@@ -273,7 +273,7 @@ async def test_a_full_queue_at_the_second_choice_takes_back_the_first() -> None:
 async def test_compiling_leaves_the_event_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     chat = model(FakeService([STOP]))
     threads: list[int] = []
-    for name in ("compile", "count"):
+    for name in ("compile", "tokens"):
         inner = getattr(chat._compiler, name)
 
         def watched(request: ChatRequest, inner: Callable[[ChatRequest], object] = inner) -> object:

@@ -179,13 +179,17 @@ def test_what_mistral_common_refuses_is_one_line_about_the_messages(
 
 
 @pytest.mark.parametrize(
-    "function", [{"name": "get weather", "parameters": {}}, {"name": "x", "parameters": {"type": "no type"}}]
+    ("function", "field"),
+    [
+        ({"name": "get weather", "parameters": {}}, "name"),
+        ({"name": "x", "parameters": {"type": "no type"}}, "parameters"),
+    ],
 )
-def test_bad_tools_are_refused(function: dict[str, Any]) -> None:
+def test_one_bad_tool_among_many_is_named(function: dict[str, Any], field: str) -> None:
     for _ in range(2):
-        with pytest.raises(RequestError) as caught:
-            encode("v7", user("Hi"), tools=[{"type": "function", "function": function}])
-        assert caught.value.param == "tools"
+        with pytest.raises(RequestError, match=function["name"]) as caught:
+            encode("v7", user("Hi"), tools=[WEATHER, {"type": "function", "function": function}, WEATHER])
+        assert caught.value.param == f"tools.1.function.{field}"
 
 
 def test_versions() -> None:

@@ -10,7 +10,7 @@ from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy, TokenizerV
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
 from ggufrun.chat.tekken import PATTERN, NotTekken, rebuild_tekkenizer, version_of
-from tests.chat.vocab import VERSIONS, TekkenVocabulary, rebuilt, reference, special_names, tekken_json
+from tests.chat.vocab import VERSIONS, TekkenVocabulary, published, rebuilt, special_names, tekken_json
 
 SCRIPTS = [
     (0x20, 0x7E), (0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x370, 0x3FF), (0x400, 0x4FF), (0x590, 0x5FF),
@@ -24,12 +24,6 @@ def _plain(tekkenizer: Tekkenizer, text: str) -> list[int]:
     return tekkenizer.encode(text, bos=False, eos=False)
 
 
-def _published() -> Tekkenizer:
-    tekkenizer = reference("v3").instruct_tokenizer.tokenizer
-    assert isinstance(tekkenizer, Tekkenizer)
-    return tekkenizer
-
-
 @pytest.mark.parametrize("name", ["tekken_240718.json", "tekken_240911.json"])
 def test_split_pattern_is_the_published_one(name: str) -> None:
     assert tekken_json(name)["config"]["pattern"] == PATTERN
@@ -41,7 +35,7 @@ def test_devanagari_has_five_tokens() -> None:
 
 def test_three_thousand_random_strings_of_many_scripts() -> None:
     chance = random.Random(20240911)
-    ours, theirs = rebuilt("v3"), _published()
+    ours, theirs = rebuilt("v3"), published()
     for _ in range(3000):
         scripts = chance.choices(SCRIPTS, k=chance.randint(1, 3))
         text = "".join(chr(chance.randint(*chance.choice(scripts))) for _ in range(chance.randint(1, 60)))
@@ -53,14 +47,14 @@ def test_three_thousand_random_strings_of_many_scripts() -> None:
 @given(st.text(max_size=80))
 def test_any_text(text: str) -> None:
     tokens = _plain(rebuilt("v3"), text)
-    assert tokens == _plain(_published(), text)
+    assert tokens == _plain(published(), text)
     assert rebuilt("v3").decode(tokens) == text
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet=st.characters(categories=["Cs", "Ll", "Zs"]), max_size=20))
 def test_half_surrogates_do_not_fail(text: str) -> None:
-    assert _plain(rebuilt("v3"), text) == _plain(_published(), text)
+    assert _plain(rebuilt("v3"), text) == _plain(published(), text)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -78,7 +72,7 @@ def test_v3_files_with_later_special_tokens_are_known_by_their_template() -> Non
 
 
 def test_ids_bytes_and_pieces_are_the_files() -> None:
-    ours, theirs = rebuilt("v3"), _published()
+    ours, theirs = rebuilt("v3"), published()
     assert ours.n_words == theirs.n_words == 131_072
     assert ours.num_special_tokens == theirs.num_special_tokens
     for token in random.Random(3).sample(range(131_072), 5000):
@@ -93,7 +87,7 @@ def test_ids_bytes_and_pieces_are_the_files() -> None:
 def test_control_tokens_that_a_fine_tune_appended_are_left_out() -> None:
     ours = rebuild_tekkenizer(TekkenVocabulary("v7", appended=("<|im_start|>", "<|im_end|>")))
     assert ours.n_words == 131_072
-    assert _plain(ours, "नमस्ते दुनिया <|im_end|>") == _plain(_published(), "नमस्ते दुनिया <|im_end|>")
+    assert _plain(ours, "नमस्ते दुनिया <|im_end|>") == _plain(published(), "नमस्ते दुनिया <|im_end|>")
 
 
 def test_rebuilding_takes_under_a_second() -> None:

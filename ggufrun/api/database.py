@@ -1,0 +1,101 @@
+"""The one SQLite file of keys and calls: its schema, and opening it so that several processes may use it at once."""
+
+import contextlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+from ggufrun.errors import OptionError
+
+FILE_NAME: Final = "ggufrun.db"  # in the data folder
+BUSY_S: Final = 5.0  # how long a writer waits for another one
+
+# One statement each, only ever added at the end: `PRAGMA user_version` counts those that a file has had.
+MIGRATIONS: Final = (
+    """CREATE TABLE keys (
+        name TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, scope TEXT NOT NULL, tokens_per_day INTEGER,
+        models TEXT NOT NULL, created REAL NOT NULL, revoked REAL
+    ) STRICT""",
+    """CREATE TABLE calls (
+        id INTEGER PRIMARY KEY, time REAL NOT NULL, request_id TEXT NOT NULL, key TEXT NOT NULL, endpoint TEXT NOT NULL,
+        model TEXT NOT NULL, file TEXT NOT NULL, quant TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, ttft_s REAL, total_s REAL NOT NULL,
+        tokens_per_s REAL NOT NULL, finish_reason TEXT NOT NULL, status INTEGER NOT NULL, usd REAL
+    ) STRICT""",
+    "CREATE INDEX calls_by_time ON calls (time)",
+    # With all that the sum of a key's day needs: it is asked for at each call of a key with a limit.
+    "CREATE INDEX calls_by_key ON calls (key, time, request_id, prompt_tokens, completion_tokens)",
+    # Filled only with --log-prompts.
+    """CREATE TABLE texts (
+        request_id TEXT PRIMARY KEY, time REAL NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL
+    ) STRICT""",
+)
+
+
+def connect(path: Path, busy_s: float = BUSY_S) -> sqlite3.Connection:
+    """The database at `path`, made where there is none, with today's schema; autocommit, so `BEGIN` is yours to say.
+
+    A connection may go from thread to thread, one at a time. Raises OptionError where the file cannot be used.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _create(path)
+        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+        try:
+            _switch_to_wal(connection)
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "Make it readable and writable for you, or set GGUFRUN_HOME to a folder that is."
+        raise OptionError(f"{path}: the database of keys and calls cannot be opened ({reason}).", hint) from error
+    return connection
+
+
+def _create(path: Path) -> None:
+    """Make an empty file that only its owner may read: SQLite gives its -wal and -shm the same rights.
+
+    One that is there is not opened: closing it again would drop the locks that this process's other connections have
+    on it (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_),
+    and what they write then goes into a -wal that another process has already removed.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Readers then never wait for a writer. SQLite's busy timeout does not cover this switch, so it is tried again."""
+    for attempt in range(50):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:
+            if attempt == 49:
+                raise
+            time.sleep(0.05)
+    connection.execute("PRAGMA synchronous = NORMAL")  # WAL stays whole; a power cut may lose the last calls
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)  # another process may have been here meanwhile
+        if version > len(MIGRATIONS):
+            raise OptionError(f"{path} was written by a newer ggufrun.", "Update ggufrun, or move the file away.")
+        for statement in MIGRATIONS[version:]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,56 @@
+"""What every route shares: the models that are served, the keys, the ledger, and how the server was started."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from ggufrun.api.control import Control
+from ggufrun.api.keys import KeyStore
+from ggufrun.api.ledger import Ledger
+from ggufrun.api.metrics import Metrics
+from ggufrun.api.served import Models, ServedModel
+from ggufrun.errors import UnknownModel
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How the HTTP side behaves."""
+
+    any_model: bool = False  # with one model served, every name means it
+    strict: bool = False  # refuse what the hosted API refuses, unknown fields first of all
+    log_prompts: bool = False
+    cors: tuple[str, ...] = ()  # origins that a browser may call from
+    allowed_hosts: tuple[str, ...] = ()  # names of this server beside the loopback's; () and not loopback: any
+    root_path: str = ""  # where a reverse proxy mounts us
+    loopback: bool = True  # only this machine can reach us; where others can, a key is always needed
+    max_body: int = 64_000_000  # bytes of a request
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    models: Models
+    settings: ServerSettings
+    metrics: Metrics
+    keys: KeyStore | None = None  # None: nobody is asked for one
+    ledger: Ledger | None = None  # None: calls are not recorded
+    version: str = "0"
+    control: Control | None = None  # None: the server is not ours to end
+
+    def find(self, name: str) -> ServedModel:
+        """The model that a request means. Raises UnknownModel; "" means the only one."""
+        served = self.models.served()
+        wanted = name.lower()
+        for model in served:
+            if wanted in (known.lower() for known in model.names):
+                return model
+        if len(served) == 1 and (not name or self.settings.any_model):
+            return served[0]
+        raise UnknownModel(name, [model.info.name for model in served])
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway of the application that a request came to."""
+    gateway = request.app.state.gateway
+    if not isinstance(gateway, Gateway):
+        raise TypeError("app.state.gateway is not set")
+    return gateway

@@ -1,0 +1,105 @@
+"""The replies' shapes, for the OpenAPI document only: `chat_body.py` and the others write them.
+
+What may be null has a default, though it is always sent: FastAPI leaves null out of the document's examples.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class ErrorFields(_Reply):
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorDetail(_Reply):
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class ErrorReply(ErrorFields):
+    """Flat as Mistral's clients read it, nested in `error` as OpenAI's do; `detail` with status 422 only."""
+
+    object: Literal["error"]
+    error: ErrorFields
+    detail: list[ErrorDetail] | None = None
+
+
+class PromptDetails(_Reply):
+    cached_tokens: int
+
+
+class Usage(_Reply):
+    """`cost_usd` is what the hosted model would have cost, where the model's card has its price."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails | None = None
+    cost_usd: float | None = None
+
+
+class CalledFunction(_Reply):
+    name: str
+    arguments: str = Field(description="JSON")
+
+
+class Call(_Reply):
+    index: int
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
+class AnswerMessage(_Reply):
+    """`content` is a list for Mistral's clients where the model has thought."""
+
+    role: Literal["assistant"]
+    content: str | list[dict[str, Any]]
+    tool_calls: list[Call] | None = None
+    prefix: bool
+    reasoning_content: str | None = None
+
+
+class Choice(_Reply):
+    index: int
+    message: AnswerMessage
+    finish_reason: Literal["stop", "length", "model_length", "tool_calls", "error"]
+    logprobs: dict[str, Any] | None = None
+
+
+class ChatCompletion(_Reply):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    timings: dict[str, Any]
+
+
+class ModelCard(_Reply):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    type: Literal["base"]
+    name: str
+    description: str
+    max_context_length: int
+    aliases: list[str]
+    default_model_temperature: float
+    capabilities: dict[str, bool]
+
+
+class ModelList(_Reply):
+    object: Literal["list"]
+    data: list[ModelCard]

@@ -1,0 +1,91 @@
+"""`ggufrun usage`: what the recorded calls add up to, as a table, as CSV or as JSON."""
+
+import csv
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Final, Literal, cast
+
+from ggufrun.api.database import FILE_NAME
+from ggufrun.api.usage_report import By, UsageReport, UsageRow, usage_report
+from ggufrun.errors import OptionError
+from ggufrun.userconfig import data_folder
+
+Format = Literal["table", "csv", "json"]
+
+_SPAN: Final = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
+_HOURS: Final = {"h": 1, "d": 24, "w": 168}
+_HEADS: Final = ("calls", "prompt", "cached", "completion", "TTFT", "tokens/s", "USD")
+
+
+def usage(since: str | None, by: str, form: Format) -> None:
+    """Print the calls of all servers on this machine. Raises OptionError."""
+    if by not in ("day", "key", "model"):
+        raise OptionError(f"--by cannot be {by!r}.", "Use day, key or model.")
+    start = since_time(since, datetime.now(UTC)) if since is not None else None
+    grouping = cast(By, by)
+    path = data_folder(os.environ) / FILE_NAME
+    report = usage_report(path, grouping, start.timestamp() if start else 0.0)
+    if not report.rows:
+        when = f" since {start:%Y-%m-%d %H:%M} UTC" if start else " yet"
+        note = f"No calls are recorded{when}. They are while `ggufrun serve` runs."
+        print(note, file=sys.stdout if form == "table" else sys.stderr)
+    if form == "csv":
+        _print_csv(report, grouping)
+    elif form == "json":
+        print(json.dumps({"by": by, "since": start.isoformat() if start else None, **asdict(report)}, indent=2))
+    elif report.rows:
+        print("\n".join(table(report, grouping)))
+
+
+def form_of(*, csv: bool, as_json: bool) -> Format:
+    if csv and as_json:
+        raise OptionError("--csv and --json exclude each other.", "Give one of them.")
+    return "csv" if csv else "json" if as_json else "table"
+
+
+def since_time(text: str, now: datetime) -> datetime:
+    """`7d`, `12h` or `2w` before `now`, or a date with or without a time, in UTC where it names no zone."""
+    if match := _SPAN.fullmatch(text):
+        seconds = int(match[1]) * _HOURS[match[2]] * 3600
+        return datetime.fromtimestamp(max(0.0, now.timestamp() - seconds), UTC)
+    try:
+        given = datetime.fromisoformat(text)
+        return (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise OptionError(f"--since cannot be {text!r}.", "Write it as 7d, 12h or 2026-11-01.") from error
+
+
+def table(report: UsageReport, by: By) -> list[str]:
+    """Lines: names to the left, numbers to the right, the sum of all last."""
+    rows = [(by, *_HEADS), *(_cells(row) for row in (*report.rows, report.total))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    rule = "-" * len(lines[0])
+    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+
+
+def _cells(row: UsageRow) -> tuple[str, ...]:
+    counts = (row.calls, row.prompt_tokens, row.cached_tokens, row.completion_tokens)
+    return (
+        "".join(char if char.isprintable() else "?" for char in row.name) or "(no key)",
+        *(f"{count:,}" for count in counts),
+        "-" if row.ttft_s is None else f"{row.ttft_s:.2f} s",
+        "-" if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}",
+        "-" if row.usd is None else f"{row.usd:.4f}",
+    )
+
+
+def _print_csv(report: UsageReport, by: By) -> None:
+    """No sum: who reads the file would count it twice."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([by, *(each.name for each in fields(UsageRow)[1:])])
+    writer.writerows(_values(row) for row in report.rows)
+
+
+def _values(row: UsageRow) -> Sequence[object]:
+    return [getattr(row, each.name) for each in fields(UsageRow)]

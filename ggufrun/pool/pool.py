@@ -1,0 +1,200 @@
+"""Several models on one machine: loaded when they are asked for, unloaded when their place is needed or nobody comes.
+
+Opens nothing itself: each `Offer` brings its opener. All of it belongs to one event loop.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ggufrun.api.served import ServedModel, State
+from ggufrun.chat.types import ChatModel, ModelInfo
+from ggufrun.errors import EngineClosed, ModelLoading, OptionError
+from ggufrun.pool.budget import Budget
+from ggufrun.pool.offer import Offer, PoolSettings
+from ggufrun.pool.stay import Stay
+
+_POLL_S: Final = 1.0  # memory that other programs give back sends no word
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One model, whether it is loaded or not."""
+
+    offer: Offer
+    info: ModelInfo  # the best that is known
+    stay: Stay | None = None
+    used_at: float | None = None
+    error: str = ""  # of the last load
+
+
+class ModelPool:
+    """Implements `Models`.
+
+    Models are loaded side by side; only who may begin is decided one at a time, in the order of arrival. A model that
+    needs a place takes the least recently used idle one's. Where none is idle it waits, and after a while the least
+    recently used one takes no new requests until it has made room.
+    """
+
+    def __init__(
+        self,
+        offers: Sequence[Offer],
+        settings: PoolSettings | None = None,
+        available: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """Raises OptionError where two models have a name in common. `available`: bytes of free memory, if known."""
+        _check_names(offers)
+        self._settings = settings or PoolSettings()
+        self._slots = {offer.info.name: _Slot(offer, offer.info) for offer in offers}
+        self._stays: list[Stay] = []  # those that have not ended, oldest first; a model may have closing ones too
+        self._budget = Budget(available)
+        self._entrance = asyncio.Lock()
+        self._change = asyncio.Event()
+        self._closed = False
+
+    def served(self) -> Sequence[ServedModel]:
+        return [self._describe(slot) for slot in self._slots.values()]
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[ChatModel]:
+        stay = self._wanted(self._slots[name])
+        stay.join()
+        try:
+            yield await self._opened(stay)
+        finally:
+            stay.leave()
+
+    async def load(self, name: str, *, wait: bool = True) -> None:
+        """Without `wait` it returns at once, and how it goes on is in `served`."""
+        stay = self._wanted(self._slots[name])
+        if wait:
+            stay.join()
+            try:
+                await asyncio.shield(stay.opened)
+            finally:
+                stay.leave()
+
+    async def unload(self, name: str, *, wait: bool = True) -> None:
+        stay = self._slots[name].stay
+        if stay is not None:
+            stay.close_soon()
+            if wait:
+                await stay.ended.wait()
+
+    async def close(self) -> None:
+        """End all models, answers that run included. Nothing can be loaded afterwards."""
+        self._closed = True
+        await asyncio.gather(*(stay.abort() for stay in list(self._stays)))
+
+    def _wanted(self, slot: _Slot) -> Stay:
+        """The model's stay that takes users; a new one starts to load."""
+        if self._closed:
+            raise EngineClosed
+        if slot.stay is None or slot.stay.closing:
+            slot.error = ""
+            slot.stay = Stay(
+                slot.info,
+                slot.offer.open,
+                ttl_s=self._settings.ttl_s,
+                enter=self._enter,
+                squeeze=self._squeeze,
+                changed=partial(self._changed, slot),
+            )
+            self._stays.append(slot.stay)
+        return slot.stay
+
+    async def _opened(self, stay: Stay) -> ChatModel:
+        try:
+            async with asyncio.timeout(self._settings.load_timeout_s):
+                return await asyncio.shield(stay.opened)
+        except TimeoutError:
+            if stay.opened.done():
+                raise
+            raise ModelLoading(stay.info.name, stay.retry_s()) from None
+
+    async def _enter(self, stay: Stay) -> None:
+        """Returns when the stay has a place, which is its own from then on."""
+        earlier = self._stays[: self._stays.index(stay)]
+        for each in [each for each in earlier if each.info.name == stay.info.name]:
+            await each.ended.wait()
+        async with self._entrance:
+            patient_until = time.monotonic() + self._settings.patience_s
+            while not self._has_room(stay):
+                left = patient_until - time.monotonic()
+                leaver = self._least_recent(also_used=left <= 0)
+                if leaver is not None:
+                    await leaver.close()
+                else:
+                    await self._next_change(min(left, _POLL_S) if left > 0 else _POLL_S)
+            stay.state = "loading"
+
+    def _has_room(self, stay: Stay) -> bool:
+        others = [each for each in self._stays if each.present]
+        if self._settings.max_loaded is not None and len(others) >= self._settings.max_loaded:
+            return False
+        arriving = sum(each.info.memory_bytes for each in others if each.state == "loading")
+        loaded = sum(each.info.memory_bytes for each in others) - arriving
+        free = self._budget.free(loaded, arriving)
+        # With nothing else to unload, the loader itself says whether it fits.
+        return not others or free is None or stay.info.memory_bytes <= free
+
+    def _least_recent(self, *, also_used: bool) -> Stay | None:
+        """Whose place is taken next; with `also_used` those with requests too, once no other one is left."""
+        ready = [each for each in self._stays if each.state == "ready" and not each.closing]
+        idle = [each for each in ready if each.idle]
+        leavers = idle or (ready if also_used else [])
+        return min(leavers, key=lambda each: each.used_at or each.began, default=None)
+
+    async def _squeeze(self) -> bool:
+        """A model did not fit: close all idle ones. False where there was none."""
+        idle = [each for each in self._stays if each.idle]
+        await asyncio.gather(*(each.close() for each in idle))
+        return bool(idle)
+
+    async def _next_change(self, timeout_s: float) -> None:
+        """Only who holds the entrance waits here."""
+        self._change.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._change.wait()
+
+    def _changed(self, slot: _Slot, stay: Stay) -> None:
+        slot.info, slot.used_at = stay.info, stay.used_at or slot.used_at
+        if stay.ended.is_set():
+            self._stays.remove(stay)
+            if slot.stay is stay:
+                slot.stay, slot.error = None, stay.error
+        self._change.set()
+
+    def _describe(self, slot: _Slot) -> ServedModel:
+        stay = slot.stay
+        state: State = "failed" if slot.error else "unloaded"
+        if stay is not None:
+            state = "unloading" if stay.closing else stay.state
+        users = stay.users if stay is not None else 0
+        used_at = None if slot.used_at is None else time.monotonic() - slot.used_at
+        return ServedModel(
+            info=slot.info,
+            state=state,
+            progress=stay.progress if stay is not None else 0.0,
+            error=slot.error,
+            active=users,
+            idle_s=0.0 if users else used_at,
+            ttl_s=self._settings.ttl_s or None,
+        )
+
+
+def _check_names(offers: Sequence[Offer]) -> None:
+    owners: dict[str, str] = {}
+    for offer in offers:
+        for name in {offer.info.name.lower(), *(alias.lower() for alias in offer.info.aliases)}:
+            if name in owners:
+                whose = f"{owners[name]} and {offer.info.name}"
+                both = "Two of the models" if owners[name] == offer.info.name else whose
+                raise OptionError(f"{both} answer to the name {name!r}.", "Serve one of them only.")
+            owners[name] = offer.info.name

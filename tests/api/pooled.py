@@ -1,0 +1,89 @@
+"""`ggufrun serve` with several tiny models, and the other commands beside it, as processes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.api.served import START_S
+
+
+@dataclass
+class Pooled:
+    process: subprocess.Popen[str]
+    client: httpx.Client
+    home: Path
+    log: list[str]
+
+    def chat(self, model: str, **body: Any) -> httpx.Response:
+        sent = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, **body}
+        return self.client.post("/v1/chat/completions", json=sent)
+
+    def model(self, name: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.client.get(f"/ggufrun/v1/models/{name}").raise_for_status().json()
+        return answer
+
+    def workers(self) -> int:
+        return len(psutil.Process(self.process.pid).children())
+
+    def ggufrun(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return command(self.home, *arguments)
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        end = time.monotonic() + 10
+        while not happened():
+            assert time.monotonic() < end, self.client.get("/ggufrun/v1/models").text + "".join(self.log)
+            time.sleep(0.05)
+
+
+def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "ggufrun", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, env=environment(home))
+
+
+def environment(home: Path) -> dict[str, str]:
+    return os.environ | {"GGUFRUN_HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+
+
+@contextmanager
+def pooled(home: Path, *arguments: str) -> Iterator[Pooled]:
+    """A server with its data in `home`; it is killed where the test has not ended it."""
+    line = [sys.executable, "-m", "ggufrun", "serve", *arguments, "--port", "0"]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=environment(home))
+    log: list[str] = []
+    address: list[str] = []
+    ready = threading.Event()
+
+    def read() -> None:
+        for each in process.stderr or ():
+            log.append(each)
+            if found := re.search(r"http://\S+?(?=/v1)", each):
+                address.append(found[0])
+                ready.set()
+        ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        assert ready.wait(START_S) and address, "".join(log)
+        with httpx.Client(base_url=address[0], timeout=60) as client:
+            yield Pooled(process, client, home, log)
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Names and states, out of `ggufrun ps --json`."""
+    assert done.returncode == 0, done.stderr
+    return {model["name"]: model["state"] for server in json.loads(done.stdout) for model in server["models"]}
