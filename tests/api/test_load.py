@@ -79,7 +79,9 @@ def weather(server: Served, clients: int, seconds: float) -> None:
     before = memory(server)
     tally = asyncio.run(storm(server, clients, seconds))
     grown = memory(server) - before
-    print(f"{clients} clients, {seconds:g} s: {dict(tally.ends)}, TTFT median {statistics.median(tally.ttfts):.2f} s")
+    ttft = statistics.median(tally.ttfts)
+    ends = dict(tally.ends)
+    print(f"{clients} clients, {seconds:g} s: {ends}, TTFT median {ttft:.2f} s, memory {grown / 2**20:+.1f} MiB")
     assert set(tally.ends) <= {"stop", "length", "left"}, tally.ends
     assert tally.ends["left"] and tally.ends["length"]
     deadline = time.monotonic() + 10
