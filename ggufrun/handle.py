@@ -14,9 +14,9 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from ggufrun.api.chat_body import ChatBody
-from ggufrun.api.dialect import Dialect
-from ggufrun.api.wire import ChatCompletionBody
+from ggufrun.api.calls.dialect import Dialect
+from ggufrun.api.conversation.chat_body import ChatBody
+from ggufrun.api.conversation.wire import ChatCompletionBody
 from ggufrun.chat.types import ChatEvent, ChatModel, ChatRequest, ModelInfo
 from ggufrun.errors import EngineClosed, RequestError
 from ggufrun.loading import open_model

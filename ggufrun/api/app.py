@@ -6,28 +6,19 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from ggufrun.api import (
-    chat,
-    completions,
-    embeddings,
-    fim,
-    management,
-    messages,
-    models,
-    responses,
-    schemas,
-    scrape,
-    tokenize,
-)
+from ggufrun.api.agents import messages, responses
+from ggufrun.api.conversation import chat, fim
 from ggufrun.api.docs import DESCRIPTION, add_docs_page
 from ggufrun.api.errors import ErrorResponse, envelope, error_response, validation_response
+from ggufrun.api.front.guard import guarded
+from ggufrun.api.front.recorder import Recorder
 from ggufrun.api.gateway import Gateway, ServerSettings
-from ggufrun.api.guard import guarded
-from ggufrun.api.metrics import Metrics
-from ggufrun.api.recorder import Recorder
-from ggufrun.api.served import OneModel
+from ggufrun.api.manage import management, models, scrape
+from ggufrun.api.manage.metrics import Metrics
+from ggufrun.api.text import completions, embeddings, schemas, tokenize
 from ggufrun.chat.types import ChatModel
 from ggufrun.errors import GgufrunError
+from ggufrun.pool.served import OneModel
 
 _ROUTERS = (
     chat.router,

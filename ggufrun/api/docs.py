@@ -6,8 +6,8 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 from pydantic import BaseModel
 
+from ggufrun.api.conversation.replies import ErrorReply
 from ggufrun.api.errors import envelope
-from ggufrun.api.replies import ErrorReply
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from ggufrun.api.access import access_of
+from ggufrun.api.front.access import access_of
 from ggufrun.errors import (
     BadToolCall,
     BodyTooLarge,

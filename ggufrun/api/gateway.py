@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from ggufrun.api.control import Control
-from ggufrun.api.keys import KeyStore
-from ggufrun.api.ledger import Ledger
-from ggufrun.api.metrics import Metrics
-from ggufrun.api.served import Models, ServedModel
+from ggufrun.api.manage.control import Control
+from ggufrun.api.manage.metrics import Metrics
 from ggufrun.errors import UnknownModel
+from ggufrun.pool.served import Models, ServedModel
+from ggufrun.records.keys import KeyStore
+from ggufrun.records.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

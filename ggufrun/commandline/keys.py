@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from ggufrun.api.database import FILE_NAME
-from ggufrun.api.keys import Key, KeyStore, Scope
 from ggufrun.errors import OptionError
+from ggufrun.records.database import FILE_NAME
+from ggufrun.records.keys import Key, KeyStore, Scope
 from ggufrun.userconfig import data_folder
 
 

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from ggufrun.api.control import Control
-from ggufrun.api.database import FILE_NAME
 from ggufrun.api.gateway import Gateway, ServerSettings
-from ggufrun.api.keys import KeyStore
-from ggufrun.api.ledger import Ledger
 from ggufrun.api.listener import Listener, Tls
-from ggufrun.api.metrics import Metrics
+from ggufrun.api.manage.control import Control
+from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.server import serve as serve_http
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
 from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.pooling import opened_pool, pool_settings
 from ggufrun.commandline.server_flags import ServerFlags
 from ggufrun.errors import OptionError
+from ggufrun.records.database import FILE_NAME
+from ggufrun.records.keys import KeyStore
+from ggufrun.records.ledger import Ledger
 from ggufrun.running import Running, announce, place_of, withdraw
 from ggufrun.userconfig import data_folder
 

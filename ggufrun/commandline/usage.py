@@ -10,9 +10,9 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Final, Literal, cast
 
-from ggufrun.api.database import FILE_NAME
-from ggufrun.api.usage_report import By, UsageReport, UsageRow, usage_report
 from ggufrun.errors import OptionError
+from ggufrun.records.database import FILE_NAME
+from ggufrun.records.usage_report import By, UsageReport, UsageRow, usage_report
 from ggufrun.userconfig import data_folder
 
 Format = Literal["table", "csv", "json"]

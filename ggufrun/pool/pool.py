@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ggufrun.api.served import ServedModel, State
 from ggufrun.chat.types import ChatModel, ModelInfo
 from ggufrun.errors import EngineClosed, ModelLoading, OptionError
 from ggufrun.pool.budget import Budget
 from ggufrun.pool.offer import Offer, PoolSettings
+from ggufrun.pool.served import ServedModel, State
 from ggufrun.pool.stay import Stay
 
 _POLL_S: Final = 1.0  # memory that other programs give back sends no word

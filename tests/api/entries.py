@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ggufrun.api.ledger import Entry, Ledger
+from ggufrun.records.ledger import Entry, Ledger
 
 STEPS = 500  # of 0.02 s, before a wait is given up
 _numbers = count()

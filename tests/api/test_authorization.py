@@ -13,10 +13,10 @@ import pytest
 from fastapi import APIRouter
 
 from ggufrun.api.app import create_api, gateway_for
-from ggufrun.api.call import Administered
+from ggufrun.api.calls.call import Administered
 from ggufrun.api.gateway import Gateway, ServerSettings
-from ggufrun.api.keys import KeyStore
-from ggufrun.api.ledger import Ledger
+from ggufrun.records.keys import KeyStore
+from ggufrun.records.ledger import Ledger
 from tests.api.scripted import PlayedModel, client_of, listening
 from tests.api.test_guard import ANSWER, CHAT, HELLO
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ggufrun.api.batch import complete
+from ggufrun.api.calls.batch import complete
 from ggufrun.chat.types import ChatOptions, Completed, Meter, Started, TextDelta, TextRequest
 from ggufrun.engine.types import Failed, FinishReason, PromptProgress, TokenLogprob, Tokens
 from tests.api.answering import answering

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ggufrun.api.dialect import Dialect, dialect_of
+from ggufrun.api.calls.dialect import Dialect, dialect_of
 from ggufrun.chat.types import (
     ChatEvent,
     ChatRequest,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ggufrun.api import event_stream
-from ggufrun.api.event_stream import EventStream
+from ggufrun.api.calls import event_stream
+from ggufrun.api.calls.event_stream import EventStream
 
 
 async def sent_by(lines: AsyncGenerator[str, None], leave_after: float = 5.0) -> tuple[list[bytes], bool]:

@@ -56,7 +56,7 @@ async def test_a_stream_that_fails_ends_with_the_error(error: Exception, said: s
 
 async def test_a_bug_in_a_stream_is_logged_under_the_answers_id(caplog: pytest.LogCaptureFixture) -> None:
     chunks = await stream(PlayedModel((*START, ValueError(SECRET))))
-    record = next(record for record in caplog.records if record.name == "ggufrun.api.respond")
+    record = next(record for record in caplog.records if record.name == "ggufrun.api.calls.respond")
     assert record.levelno == logging.ERROR and chunks[-1]["id"] in record.getMessage()
     assert record.exc_info is not None and isinstance(record.exc_info[1], ValueError)
 

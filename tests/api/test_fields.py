@@ -7,10 +7,10 @@ import pytest
 
 from ggufrun.api.app import create_app
 from ggufrun.api.gateway import Gateway, ServerSettings
-from ggufrun.api.metrics import Metrics
-from ggufrun.api.served import OneModel
+from ggufrun.api.manage.metrics import Metrics
 from ggufrun.chat.types import ChatRequest, ChoiceFinished, Completed, NamedTool, Started, TextDelta
 from ggufrun.engine.types import Stats
+from ggufrun.pool.served import OneModel
 from tests.api.scripted import PlayedModel, client_of
 
 ANSWER = (Started(7, 100), TextDelta("ok"), ChoiceFinished("stop"), Completed(7, 1, (Stats(7, 1),), 0.1, 0.2, 8, 100))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.api.database import MIGRATIONS, connect
-from ggufrun.api.keys import KeyStore
 from ggufrun.errors import OptionError
+from ggufrun.records.database import MIGRATIONS, connect
+from ggufrun.records.keys import KeyStore
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_no_secret_is_in_the_files_and_nobody_else_may_read_them(path: Path) -> 
 
 def test_a_store_sees_what_another_process_does(path: Path) -> None:
     store = KeyStore(path)
-    code = "import sys; from pathlib import Path; from ggufrun.api.keys import KeyStore\n"
+    code = "import sys; from pathlib import Path; from ggufrun.records.keys import KeyStore\n"
     made = subprocess.run(
         [sys.executable, "-c", code + f"print(KeyStore(Path({str(path)!r})).add('other'))"],
         capture_output=True, text=True, timeout=60, check=True,
@@ -105,7 +105,7 @@ def _seconds(store: KeyStore, secret: str) -> float:
 
 def test_processes_that_open_a_new_file_together_do_not_disturb_each_other(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ggufrun.api.keys import KeyStore\n"
+        "import sys; from pathlib import Path; from ggufrun.records.keys import KeyStore\n"
         "sys.stdin.read(1); store = KeyStore(Path(sys.argv[1]))\n"
         "for n in range(5): store.add(f'{sys.argv[2]}-{n}')"
     )

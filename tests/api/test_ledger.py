@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.api import ledger as module
-from ggufrun.api.database import connect
-from ggufrun.api.ledger import DAY_S, Ledger, Text
 from ggufrun.errors import OptionError
+from ggufrun.records import ledger as module
+from ggufrun.records.database import connect
+from ggufrun.records.ledger import DAY_S, Ledger, Text
 from tests.api.entries import entry, rows, until_written, write
 
 ROOT = Path(__file__).parents[2]
@@ -232,7 +232,7 @@ def test_an_answer_far_over_the_usual_is_warned_of_once(tmp_path: Path, caplog: 
 WRITER = """
 import sys, time
 from pathlib import Path
-from ggufrun.api.ledger import Ledger
+from ggufrun.records.ledger import Ledger
 from tests.api.entries import entry
 ledger = Ledger(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):

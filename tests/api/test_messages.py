@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from ggufrun.api.agents.messages_body import MessagesBody
 from ggufrun.api.app import create_app, gateway_for
 from ggufrun.api.gateway import ServerSettings
-from ggufrun.api.messages_body import MessagesBody
 from ggufrun.chat.types import (
     ChatRequest,
     ChoiceFinished,

@@ -11,9 +11,9 @@ import pytest
 
 from ggufrun.api.app import gateway_for
 from ggufrun.api.gateway import Gateway
-from ggufrun.api.keys import KeyStore
 from ggufrun.chat.types import ChatEvent, ChatRequest, ChoiceFinished, TextDelta
 from ggufrun.errors import EngineBusy, EngineCrashed
+from ggufrun.records.keys import KeyStore
 from tests.api.agents import CALLED, DONE, SAID, SCHEMA, START
 from tests.api.scripted import PlayedModel, listening
 

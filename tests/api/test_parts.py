@@ -1,6 +1,6 @@
 """An answer's parts: where they begin and end."""
 
-from ggufrun.api.parts import Begun, Ended, Grown, Parts, Step
+from ggufrun.api.agents.parts import Begun, Ended, Grown, Parts, Step
 from ggufrun.chat.types import ChatEvent, ChoiceFinished, TextDelta, ThinkingDelta, ToolCallDelta
 
 

@@ -13,12 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ggufrun.api import ledger as ledger_module
 from ggufrun.api.gateway import Gateway, ServerSettings
-from ggufrun.api.keys import KeyStore
-from ggufrun.api.ledger import Ledger
-from ggufrun.api.metrics import Metrics
-from ggufrun.api.served import OneModel
+from ggufrun.api.manage.metrics import Metrics
 from ggufrun.chat.types import (
     AnyRequest,
     ChatEvent,
@@ -34,6 +30,10 @@ from ggufrun.chat.types import (
 )
 from ggufrun.engine.types import Stats
 from ggufrun.errors import EngineBusy, EngineCrashed, OutOfRange
+from ggufrun.pool.served import OneModel
+from ggufrun.records import ledger as ledger_module
+from ggufrun.records.keys import KeyStore
+from ggufrun.records.ledger import Ledger
 from tests.api.entries import STEPS, rows
 from tests.api.scripted import PlayedModel, listening, until_ended
 

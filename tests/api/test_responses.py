@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ggufrun.api.agents.responses_body import ResponsesBody
 from ggufrun.api.app import create_app, gateway_for
-from ggufrun.api.responses_body import ResponsesBody
 from ggufrun.chat.types import (
     ChatRequest,
     ChoiceFinished,

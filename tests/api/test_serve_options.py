@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.api.keys import KeyStore
 from ggufrun.api.listener import Listener, Tls
 from ggufrun.cli import main
 from ggufrun.errors import OptionError
+from ggufrun.records.keys import KeyStore
 from tests.api.served import served
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.api.ledger import Ledger
-from ggufrun.api.usage_report import usage_report
 from ggufrun.cli import main
 from ggufrun.commandline.usage import since_time
 from ggufrun.errors import OptionError
+from ggufrun.records.ledger import Ledger
+from ggufrun.records.usage_report import usage_report
 from tests.api.entries import entry, until_written, write
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)

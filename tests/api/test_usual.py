@@ -2,7 +2,7 @@
 
 import random
 
-from ggufrun.api.usual import KEPT, UsualAnswers
+from ggufrun.records.usual import KEPT, UsualAnswers
 
 
 def warned(known: list[int], tokens: int, key: str = "k") -> str | None:

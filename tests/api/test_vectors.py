@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from ggufrun.api.vectors import OutputType, VectorForm
+from ggufrun.api.text.vectors import OutputType, VectorForm
 from ggufrun.errors import OutOfRange
 
 VECTOR = np.array([0.8, -0.4, 0.2, -0.1, 0.05, -0.025, 0.0, 0.38], "<f4")

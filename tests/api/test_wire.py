@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ggufrun.api.wire import ChatCompletionBody
+from ggufrun.api.conversation.wire import ChatCompletionBody
 from ggufrun.chat.types import ChatOptions
 
 

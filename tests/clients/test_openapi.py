@@ -20,16 +20,16 @@ from schemathesis.specs.openapi import checks
 
 from ggufrun.api.app import create_app
 from ggufrun.api.gateway import Gateway, ServerSettings
-from ggufrun.api.keys import KeyStore
-from ggufrun.api.ledger import Ledger
-from ggufrun.api.metrics import Metrics
-from ggufrun.api.served import OneModel
+from ggufrun.api.manage.metrics import Metrics
 from ggufrun.chat.compile import Compiler
 from ggufrun.chat.constraints import GrammarFactory
 from ggufrun.chat.local import LocalChatModel
 from ggufrun.chat.templated import TemplateEncoder
 from ggufrun.chat.types import ModelInfo
 from ggufrun.engine.types import FinishReason
+from ggufrun.pool.served import OneModel
+from ggufrun.records.keys import KeyStore
+from ggufrun.records.ledger import Ledger
 from tests.api.scripted import client_of
 from tests.chat.test_templated import HERMES
 from tests.fakes import FakeService, FakeVocabulary

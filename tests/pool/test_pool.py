@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ggufrun.api.served import ServedModel
 from ggufrun.chat.types import ChatModel
 from ggufrun.errors import EngineClosed, EngineError, ModelLoading, OptionError, OutOfMemory
 from ggufrun.pool.budget import Budget
 from ggufrun.pool.offer import PoolSettings
 from ggufrun.pool.pool import ModelPool
+from ggufrun.pool.served import ServedModel
 from tests.pool.fleet import FakeModel, Fleet
 
 GB = 1 << 30

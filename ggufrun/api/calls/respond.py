@@ -1,0 +1,137 @@
+"""From a request to a reply: one whole body, or a stream. Request errors come before headers, and every call is closed.
+
+Used by every endpoint that generates; what the reply looks like is its `Form`'s.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, Protocol
+
+from fastapi.responses import JSONResponse, Response
+
+from ggufrun.api.calls.batch import Asked, complete
+from ggufrun.api.calls.call import Call
+from ggufrun.api.calls.event_stream import EventStream, client_left
+from ggufrun.api.errors import reply_to
+from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed
+from ggufrun.errors import GgufrunError
+
+_log = logging.getLogger(__name__)
+
+
+class Lines(Protocol):
+    """Chat events to the lines of one streamed answer."""
+
+    @property
+    def last(self) -> str:
+        """The line behind everything, also behind a failure; "" where there is none."""
+
+    @property
+    def id(self) -> str:
+        """The answer's id, as the client sees it."""
+
+    def lines(self, event: ChatEvent) -> Iterator[str]:
+        """What the event adds, without the blank line behind each line."""
+
+    def failure(self, error: Exception) -> Iterator[str]:
+        """What ends a stream that cannot go on."""
+
+
+class Body(Protocol):
+    """Chat events to one whole answer."""
+
+    def add(self, event: ChatEvent) -> None: ...
+
+    def body(self) -> dict[str, Any]:
+        """The JSON, once all events are added."""
+
+
+class Form(Protocol):
+    """How an endpoint writes its answers. `call.info` is set by then."""
+
+    def stream(self, call: Call) -> Lines: ...
+
+    def body(self, call: Call) -> Body: ...
+
+
+async def respond(call: Call, model: str, request: Asked, form: Form, *, streamed: bool) -> Response:
+    """Answer `request` with the model that `model` means. Request errors are raised before anything is sent."""
+    call.ask(request)
+    try:
+        return await (_stream if streamed else _answer)(call, model, request, form)
+    except Exception as error:
+        reply = reply_to(error)
+        call.close(reply.status, reply.type)
+        raise
+    except BaseException:
+        call.close(499, "cancelled")
+        raise
+
+
+async def _answer(call: Call, model: str, request: Asked, form: Form) -> Response:
+    """The whole answer as one body; a client that leaves stops its generation."""
+    work = asyncio.create_task(_collect(call, model, request, form))
+    gone = asyncio.create_task(client_left(call.request.receive))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            call.close(499, "cancelled")
+            return Response(status_code=499)  # nobody reads it
+        body = work.result()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+    cost = call.cost_usd()
+    return JSONResponse(body, headers={} if cost is None else {"x-ggufrun-cost-usd": f"{cost:.8f}"})
+
+
+async def _collect(call: Call, name: str, request: Asked, form: Form) -> dict[str, Any]:
+    async with call.model(name) as model, aclosing(complete(model, request, call.meter)) as events:
+        body = form.body(call)
+        async for event in events:
+            body.add(event)
+            if call.transcript is not None:
+                call.transcript.add(event)
+            call.watch(event)
+    return body.body()
+
+
+async def _stream(call: Call, name: str, request: Asked, form: Form) -> Response:
+    async with AsyncExitStack() as resources:
+        model = await resources.enter_async_context(call.model(name))
+        events = await resources.enter_async_context(aclosing(complete(model, request, call.meter)))
+        first = await anext(events)  # raises what is wrong with the request
+        lines = _lines(call, first, events, form.stream(call))
+        left = AsyncExitStack()
+        left.callback(call.close, 499, "cancelled")  # where nothing has closed it by then
+        left.push_async_exit(resources.pop_all())
+        return EventStream(lines, left)
+    raise AssertionError  # mypy cannot know that the stack lets errors through
+
+
+async def _lines(
+    call: Call, first: ChatEvent, events: AsyncGenerator[ChatEvent, None], answer: Lines
+) -> AsyncGenerator[str, None]:
+    try:
+        for line in answer.lines(first):
+            yield line
+        async for event in events:
+            kind = type(event)
+            if kind is Completed or kind is ChoiceFinished:
+                call.watch(event)
+            elif call.transcript is not None:
+                call.transcript.add(event)
+            for line in answer.lines(event):
+                yield line
+    except Exception as error:  # the headers are out, so the stream itself must say that it failed
+        if not isinstance(error, GgufrunError):
+            _log.exception("The streamed answer %s of request %s failed.", answer.id, call.id)
+        reply = reply_to(error)
+        call.close(reply.status, reply.type)
+        for line in answer.failure(error):
+            yield line
+    if answer.last:
+        yield answer.last

@@ -1,0 +1,85 @@
+"""POST /v1/fim/completions: Mistral's fill in the middle, answered in the shapes of chat."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from ggufrun.api.calls.call import Begun
+from ggufrun.api.calls.dialect import dialect_of
+from ggufrun.api.calls.respond import respond
+from ggufrun.api.conversation.chat import ChatForm, check_fields
+from ggufrun.api.conversation.incoming import Body
+from ggufrun.api.conversation.replies import ChatCompletion
+from ggufrun.api.docs import answers
+from ggufrun.chat.types import ChatOptions, TextRequest
+
+router = APIRouter()
+_FOREIGN = ("seed", "top_k", "min_p")  # fields that the hosted API does not have
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f",
+    "object": "chat.completion",
+    "created": 1777550400,
+    "model": "codestral",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "a, b):\n    ", "tool_calls": None, "prefix": False},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15},
+    "timings": {"ttft_ms": 41.2, "tokens_per_second": 38.5},
+}
+_STREAM = (
+    'data: {"id": "3f1e…", "object": "chat.completion.chunk", "created": 1777550400, "model": "codestral",'
+    ' "choices": [{"index": 0, "delta": {"role": "assistant", "content": "a, b"}, "finish_reason": null}]}\n\n'
+    "data: [DONE]\n\n"
+)
+
+
+class FimBody(Body):
+    """Code before and behind a gap. `seed`, `top_k` and `min_p` are ours; null means "not given"."""
+
+    model: str = ""
+    prompt: str
+    suffix: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    stream: bool | None = None
+    stop: str | tuple[str, ...] | None = None
+    random_seed: int | None = None
+    metadata: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+    seed: int | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+
+    def to_request(self) -> TextRequest:
+        options = ChatOptions(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            seed=self.seed if self.random_seed is None else self.random_seed,
+            max_tokens=self.max_tokens,
+            min_tokens=self.min_tokens,
+            stop=(self.stop,) if isinstance(self.stop, str) else self.stop,
+        )
+        return TextRequest(self.prompt, self.suffix or "", options)
+
+
+@router.post(
+    "/v1/fim/completions",
+    tags=["code"],
+    summary="Fill in the middle",
+    responses=answers(ChatCompletion, _EXAMPLE, _STREAM),
+)
+async def fim_completions(body: FimBody, call: Begun) -> Response:
+    """What stands between `prompt` and `suffix`. A model without tokens for this is a 400."""
+    call.dialect = dialect_of(call.request.headers)
+    check_fields(body, call, _FOREIGN)
+    return await respond(call, body.model, body.to_request(), ChatForm(1), streamed=bool(body.stream))

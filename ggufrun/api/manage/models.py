@@ -1,0 +1,81 @@
+"""GET /v1/models, GET /v1/models/{id} and GET /health: what is served."""
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from ggufrun.api.calls.call import authorized
+from ggufrun.api.conversation.replies import ModelCard, ModelList
+from ggufrun.api.docs import errors
+from ggufrun.api.gateway import Gateway, gateway_of
+from ggufrun.errors import ModelNotFound, UnknownModel
+from ggufrun.pool.served import ServedModel
+
+router = APIRouter()
+_started = int(time.time())
+_Gateway = Annotated[Gateway, Depends(gateway_of)]
+
+
+@router.get("/health", tags=["server"], summary="Whether the server answers")
+async def health() -> Mapping[str, str]:
+    return {"status": "ok"}
+
+
+@router.get(
+    "/v1/models",
+    tags=["models"],
+    summary="List the models",
+    dependencies=[Depends(authorized)],
+    responses={200: {"model": ModelList}, **errors(401)},
+)
+async def list_models(gateway: _Gateway) -> Mapping[str, Any]:
+    return {"object": "list", "data": [card(model) for model in gateway.models.served()]}
+
+
+@router.get(
+    "/v1/models/{id:path}",
+    tags=["models"],
+    summary="One model",
+    dependencies=[Depends(authorized)],
+    responses={200: {"model": ModelCard}, **errors(401, 404)},
+)
+async def retrieve_model(id: str, gateway: _Gateway) -> Mapping[str, Any]:
+    """The model by its name or one of its aliases."""
+    try:
+        return card(gateway.find(id))
+    except UnknownModel as error:
+        raise ModelNotFound(id, error.served) from error
+
+
+def card(model: ServedModel) -> dict[str, Any]:
+    """A model as Mistral's SDKs want it (`type`, `capabilities`); OpenAI's read less."""
+    info, able = model.info, model.info.capabilities
+    return {
+        "id": info.name,
+        "object": "model",
+        "created": _started,
+        "owned_by": "ggufrun",
+        "type": "base",
+        "name": info.name,
+        "description": info.description,
+        "max_context_length": info.context,
+        "aliases": list(info.aliases),
+        "deprecation": None,
+        "default_model_temperature": info.defaults.temperature,
+        "capabilities": {
+            "completion_chat": able.chat,
+            "function_calling": able.tools,
+            "reasoning": able.reasoning,
+            "completion_fim": able.fim,
+            "vision": able.vision,
+            "embeddings": able.embeddings,
+            "fine_tuning": False,
+            "classification": False,
+            "ocr": False,
+            "moderation": False,
+            "audio": False,
+            "audio_transcription": False,
+        },
+    }
