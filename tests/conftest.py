@@ -33,14 +33,17 @@ def _same_examples_in_every_run() -> None:
     settings.load_profile("suite")
 
 
-_MODELS = {"demo_path", "tiny_model", "gemma_path"}  # fixtures
+_REAL_MODELS, _TINY_MODELS = {"demo_path", "gemma_path"}, {"tiny_model"}  # fixtures
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _MODELS & set(getattr(item, "fixturenames", ())):
+        uses = set(getattr(item, "fixturenames", ()))
+        if uses & _REAL_MODELS:
             item.add_marker("model")
+        elif uses & _TINY_MODELS or "clients" in item.path.parts:
+            item.add_marker("process")
 
 
 @pytest.fixture(scope="session")

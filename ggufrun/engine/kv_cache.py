@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ggufrun.engine.backend import Backend, MemoryKind
+from ggufrun.engine.keeping import Keeping
 from ggufrun.engine.prefix_loading import PrefixLoading
 from ggufrun.engine.prefix_store import PrefixStore, StoredPrefix
 from ggufrun.engine.prefix_tree import PrefixTree
@@ -39,8 +40,8 @@ class KvCache:
     def clear(self) -> None:
         """Forget every sequence (the context was rebuilt)."""
         self.tree = PrefixTree()
-        self._rows = 0  # that were computed so far
-        # Finished sequences, least recently used first, and the rows that had been computed by then.
+        self._keeping = Keeping()
+        # Finished sequences, least recently used first, and when that was by the clock of `_keeping`.
         self._cached: OrderedDict[int, int] = OrderedDict()
         self._unsaved: dict[int, None] = {}  # finished sequences that the disk cache was not asked about, oldest first
         self._free = list(range(self._backend.limits.sequences))
@@ -110,6 +111,7 @@ class KvCache:
         self._expire(source)
         slot = self._restore(request, tokens, source, length) or self._start(source, length)
         if slot is not None:
+            self._keeping.come(tokens, slot.reused)
             self.forget(request)
         return slot
 
@@ -118,7 +120,7 @@ class KvCache:
             self._uncache(source)  # go on where it ended; nothing of it is lost
             return Slot(source, length)
         if source in self._cached:
-            self._cached[source] = self._rows
+            self._cached[source] = self._keeping.rows
             self._cached.move_to_end(source)
         target = self._take_id(spare=source)
         if target is None:
@@ -143,7 +145,7 @@ class KvCache:
     def extend(self, seq: int, tokens: list[int]) -> None:
         """Record tokens that a decode put into the cells of `seq`."""
         self.tree.extend(seq, tokens)
-        self._rows += len(tokens)
+        self._keeping.rows += len(tokens)
 
     def rollback(self, seq: int) -> None:
         """Take back the cells of `seq` that were computed but not recorded (refused drafts)."""
@@ -154,7 +156,7 @@ class KvCache:
         if not self._share or self.tree.length(seq) < MIN_SHARED or self.tree.redundant(seq):
             self.drop(seq)
             return
-        self._cached[seq], self._unsaved[seq] = self._rows, None
+        self._cached[seq], self._unsaved[seq] = self._keeping.rows, None
         while len(self._cached) > self._keep:
             self.evict()
 
@@ -166,7 +168,7 @@ class KvCache:
 
     def evict(self, spare: int = -1) -> bool:
         """Drop the least recently used finished sequence, saved first if that is quick. False: there is none."""
-        victim = next((seq for seq in self._cached if seq != spare), None)
+        victim = self._oldest(spare)
         if victim is None:
             return False
         if victim in self._unsaved:
@@ -177,9 +179,15 @@ class KvCache:
 
     def _expire(self, spare: int) -> None:
         """Drop what has cost others as much as it saves, before a sequence begins: it then gets the low cells."""
-        keep = self._backend.keep_rows
-        while keep is not None and any(seq != spare and self._rows - at > keep for seq, at in self._cached.items()):
+        keep = self._backend.keep_rows if self._cached else None
+        while keep is not None and (victim := self._oldest(spare)) is not None:
+            if not self._keeping.is_over(self._cached[victim], keep):
+                return
+            self._keeping.drop(self.tree.tokens(victim))
             self.evict(spare)
+
+    def _oldest(self, spare: int) -> int | None:
+        return next((seq for seq in self._cached if seq != spare), None)
 
     def save_one(self) -> bool:
         """Hand the latest finished sequence to the disk cache. True if there may be more to do, False when all is."""

@@ -11,6 +11,8 @@ import pytest
 from ggufrun.engine.service import Service
 from tests.engine.services import settings
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be held there")
 async def test_it_is_over_when_aclose_returns_also_where_that_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from tests.engine.services import settings, until
 from tests.engine.worker_models import HANG
 from tests.fakes import FakeVocabulary
 
+pytestmark = pytest.mark.process
+
 
 @pytest_asyncio.fixture
 async def service() -> AsyncIterator[Service]:

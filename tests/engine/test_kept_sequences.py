@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ggufrun.engine.backend import Run
+from ggufrun.engine.keeping import Keeping, common
 from ggufrun.engine.kv_cache import KvCache
 from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.types import GenerationRequest
@@ -101,3 +104,39 @@ def test_eight_chats_that_take_turns_compute_nothing_twice() -> None:
                 new = 31 if turn else 30  # the last token of an answer is never computed in its own turn
                 assert len(chat) - outcome.finished.stats.cached_tokens <= new
             chat += [*outcome.tokens, *(40 + turn for _ in range(30))]
+
+
+def test_what_comes_back_after_it_was_dropped_makes_all_stay_longer() -> None:
+    backend = FakeBackend(context=4000)
+    backend.keep_rows = 450
+    kv = KvCache(backend, keep=8, share=True)
+    computed: list[int] = []
+    for _ in range(5):  # four conversations in turn, of which two would be kept
+        for first in range(1, 5):
+            tokens = [*text(first), 9]
+            computed.append(len(tokens) - kv.match(tokens)[1])
+            finished(kv, backend, tokens)
+    assert computed[:4] == [301] * 4 and computed[-4:] == [1] * 4
+    for first in range(10, 60):  # and forgets that again where nothing comes back
+        finished(kv, backend, text(first))
+    assert kv.tree.used <= 5 * 301
+
+
+def test_what_returns_shorter_or_is_held_otherwise_teaches_nothing() -> None:
+    keeping = Keeping()
+    keeping.drop(text(1))
+    keeping.come(text(1, 100), 0)
+    keeping.come([*text(1), 9], 290)
+    keeping.come(text(2), 0)
+    keeping.rows = 451
+    assert keeping.is_over(0, 450)
+    keeping.come([*text(1), 9], 10)
+    assert not keeping.is_over(0, 450) and not keeping.is_over(0, 226)
+    keeping.come([*text(1), 9], 10)  # once is enough
+    assert keeping.is_over(0, 225)
+
+
+@given(st.lists(st.integers(0, 2), max_size=12), st.lists(st.integers(0, 2), max_size=12))
+def test_common_beginnings(left: list[int], right: list[int]) -> None:
+    alike = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    assert common(left, right) == alike

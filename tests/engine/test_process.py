@@ -16,6 +16,8 @@ from ggufrun.engine.worker import EXIT_DEAF
 from ggufrun.settings import EngineSettings, ModelSettings
 from tests.engine.worker_models import HANG
 
+pytestmark = pytest.mark.process
+
 SETTINGS = WorkerSettings("tests.engine.worker_models:good", ModelSettings(Path("fake.gguf")), EngineSettings())
 
 

@@ -29,6 +29,8 @@ from tests.engine.harness import alone
 from tests.engine.services import CONTEXT, ask, failure, first_tokens, read, settings, until
 from tests.engine.worker_models import BAD_TOP_K, HANG, PRINT, RAISE
 
+pytestmark = pytest.mark.process
+
 shared_loop = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -23,6 +23,8 @@ from tests.engine.harness import alone
 from tests.engine.services import CONTEXT, ask, failure, first_tokens, read, serves, settings, until_gone
 from tests.engine.worker_models import ABORT, GARBLE, RAISE_FOR_GOOD, SHOUT
 
+pytestmark = pytest.mark.process
+
 
 @pytest_asyncio.fixture
 async def fresh() -> AsyncIterator[Service]:

@@ -16,6 +16,8 @@ from ggufrun.commandline import opening
 from tests.terminal.scripted_program import open_scripted
 from tests.terminal.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 PROGRAM = "tests.terminal.scripted_program"
 
 
