@@ -3,6 +3,8 @@
 GgufrunError
 ├── InputError            the user's input cannot be served as it is
 │   ├── OptionError           an option or a combination of options
+│   │   ├── KeyExists             a second API key of one name
+│   │   └── UnknownKey            no API key has this name; those that there are
 │   ├── ModelNotFound         no such model name, with the nearest names
 │   ├── ModelFileError        a file that is missing, damaged, foreign or unsupported
 │   ├── OutOfMemory           the model does not fit
@@ -16,12 +18,15 @@ GgufrunError
 │       ├── BadToolCall           a tool call in the history
 │       ├── UnknownModel          the request names a model that is not served
 │       ├── BodyTooLarge          more bytes than --max-body
+│       ├── BodyStopped           a body that does not go on
 │       ├── SchemaError           a constraint that cannot be enforced; `pointer` names the keyword
 │       ├── BudgetTooSmall        max_tokens is under the shortest valid answer
 │       └── SchemaNotSatisfied    the finished answers break the schema; `text` is the last one
 ├── ClientLeft            nobody waits for the answer any more
+├── StoreBusy             another process holds the file of keys and calls: try again
 ├── AccessError           the caller may not do this
 │   ├── Unauthorized          no key, or an unknown one
+│   │   └── AdminKeyNeeded        management without a key, where chatting needs none
 │   ├── Forbidden             the key lacks the right
 │   ├── HostRefused           the Host header gives a name that is not ours
 │   ├── OriginRefused         a web page of another origin asks
@@ -30,11 +35,17 @@ GgufrunError
     ├── EngineBusy            the queue is full: try again
     ├── EngineCrashed         the worker process ended
     ├── EngineClosed          the model was closed
+    ├── CannotLoad            a served model does not load; its cause says why, and may name paths
     └── ModelLoading          the model is being loaded: try again
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+
+
+def cut(text: str, most: int = 200) -> str:
+    """What someone sent, short enough to be repeated to them."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 class GgufrunError(Exception):
@@ -57,10 +68,23 @@ class OptionError(InputError):
     """An option, or options that contradict each other."""
 
 
+class KeyExists(OptionError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a key called {name!r}.", "Choose another name, or revoke that key first.")
+        self.name = name
+
+
+class UnknownKey(OptionError):
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        there = f"There are: {', '.join(known)}." if known else "There is none."
+        super().__init__(f"There is no key called {cut(name)!r}.", there)
+        self.name, self.known = name, tuple(known)
+
+
 class ModelNotFound(InputError):
     def __init__(self, name: str, nearest: Sequence[str]) -> None:
         known = f"Did you mean {', '.join(nearest)}?" if nearest else "Give a path to a .gguf file, or `demo`."
-        super().__init__(f"No model is called {name!r}.", known)
+        super().__init__(f"No model is called {cut(name)!r}.", known)
         self.name, self.nearest = name, tuple(nearest)
 
 
@@ -141,6 +165,11 @@ class BodyTooLarge(RequestError):
         self.limit = limit
 
 
+class BodyStopped(RequestError):
+    def __init__(self, idle_s: float) -> None:
+        super().__init__(f"The body is not whole, and nothing came for {idle_s:g} s.", "Send the request again.")
+
+
 class Unsupported(RequestError):
     """A documented field or feature that this server, or this model, does not have."""
 
@@ -157,17 +186,17 @@ class UnknownModel(RequestError):
     """The request names a model that is not served; `served` are those that are."""
 
     def __init__(self, name: str, served: Sequence[str]) -> None:
-        super().__init__(f"Invalid model: {name}.", f"Served here: {', '.join(served) or 'none'}.", "model")
+        super().__init__(f"Invalid model: {cut(name)}.", f"Served here: {', '.join(served) or 'none'}.", "model")
         self.name, self.served = name, tuple(served)
 
 
 class SchemaNotSatisfied(RequestError):
     """No answer satisfied the schema. `text` is the last one, `reason` what is wrong with it."""
 
-    def __init__(self, reason: str, text: str, attempts: int) -> None:
+    def __init__(self, reason: str, text: str, attempts: int, hint: str = "") -> None:
         times = "The answer" if attempts == 1 else f"None of {attempts} answers"
         verb = "does not match" if attempts == 1 else "matches"
-        hint = "Describe the rule in the prompt, or simplify the schema."
+        hint = hint or "Describe the rule in the prompt, or simplify the schema."
         super().__init__(f"{times} {verb} the schema: {reason}.", hint, "response_format")
         self.reason, self.text, self.attempts = reason, text, attempts
 
@@ -179,6 +208,11 @@ class ClientLeft(GgufrunError):
         super().__init__("The client closed the connection.")
 
 
+class StoreBusy(GgufrunError):
+    def __init__(self) -> None:
+        super().__init__("The file of keys and calls is busy: another process holds it.", "Try again in a moment.")
+
+
 class AccessError(GgufrunError):
     """The caller may not do this."""
 
@@ -187,6 +221,18 @@ class Unauthorized(AccessError):
     def __init__(self, given: bool) -> None:
         message = "This API key is not known." if given else "An API key is needed."
         super().__init__(message, "Send it as `Authorization: Bearer KEY`; `ggufrun keys add NAME` makes one.")
+
+
+class AdminKeyNeeded(Unauthorized):
+    """Nobody needs a key to chat yet; to manage the server, one is always needed."""
+
+    def __init__(self) -> None:
+        message = "Managing the server needs a key with the scope admin."
+        hint = (
+            "Make one: ggufrun keys add NAME --scope admin (chatting needs a key from then on, too). "
+            "`ggufrun ps` and `ggufrun stop` on this machine need none."
+        )
+        AccessError.__init__(self, message, hint)
 
 
 class Forbidden(AccessError):
@@ -209,10 +255,13 @@ class OriginRefused(AccessError):
 
 
 class QuotaUsed(AccessError):
-    def __init__(self, key: str, tokens_per_day: int, used: int) -> None:
+    """`retry_s`: seconds until the next day begins."""
+
+    def __init__(self, key: str, tokens_per_day: int, used: int, retry_s: int) -> None:
         message = f"The key {key!r} has used {used} of its {tokens_per_day} tokens today."
-        super().__init__(message, "Wait until midnight UTC, or raise --tokens-per-day.")
-        self.key, self.tokens_per_day, self.used = key, tokens_per_day, used
+        other = f"ggufrun keys revoke {key}, then ggufrun keys add {key} --tokens-per-day MORE"
+        super().__init__(message, f"Wait until midnight UTC, or make it anew with more: {other}.")
+        self.key, self.tokens_per_day, self.used, self.retry_s = key, tokens_per_day, used, retry_s
 
 
 class EngineError(GgufrunError):
@@ -239,6 +288,14 @@ class EngineCrashed(EngineError):
 class EngineClosed(EngineError):
     def __init__(self) -> None:
         super().__init__("The model was closed.", "Load it again.")
+
+
+class CannotLoad(EngineError):
+    """For those who chat: the reason is for the server's user, and names what lies on the machine."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} cannot be loaded.", "On the server's machine, `ggufrun ps` says why.")
+        self.name = name
 
 
 class ModelLoading(EngineError):

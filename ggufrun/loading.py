@@ -4,11 +4,12 @@ This is where weights, llama, engine and chat meet; callers see a `ChatModel` on
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import ParamSpec, TypedDict, TypeVar
 
 from platformdirs import user_cache_path
 
@@ -20,7 +21,7 @@ from ggufrun.chat.prompt import capabilities, prompt_encoder
 from ggufrun.chat.types import AnswerSettings, Capabilities, ChatModel, ModelInfo, Price
 from ggufrun.engine.messages import WorkerSettings
 from ggufrun.engine.service import Service
-from ggufrun.errors import OptionError
+from ggufrun.errors import GgufrunError, OptionError
 from ggufrun.llama.open import FACTORY
 from ggufrun.llama.pooling import makes_embeddings
 from ggufrun.llama.vocabulary import LlamaVocabulary
@@ -29,6 +30,11 @@ from ggufrun.userconfig import FILE_NAME, ModelDefaults, data_folder, load_user_
 from ggufrun.weights.cards import Card
 from ggufrun.weights.quants import quant_of
 from ggufrun.weights.resolve import ResolvedModel, resolve
+
+log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 @asynccontextmanager
@@ -54,20 +60,27 @@ async def open_model(
     settings = ModelSettings(found.path, **{**defaults.model, **overrides})
     template = _read_template(chat_template or defaults.chat_template)
     # The worker loads while we read the vocabulary.
-    service = Service(WorkerSettings(FACTORY, settings, _engine(engine, defaults)))
-    try:
-        reading = asyncio.create_task(asyncio.to_thread(_read, found, template))
-        await service.ready(on_progress)
-        reader = await reading
-        warming = asyncio.create_task(
-            asyncio.to_thread(reader.warm)
-        )  # nobody waits for it; the first JSON answer gains
+    async with aclosing(Service(WorkerSettings(FACTORY, settings, _engine(engine, defaults)))) as service:
+        async with _beside(_read, found, template) as reading:
+            await service.ready(on_progress)
+            reader = await reading
+        # Nobody waits for it; the first JSON answer gains.
+        warming = asyncio.create_task(asyncio.to_thread(reader.warm))
         try:
             yield reader.model(service, defaults)
         finally:
             await warming
+
+
+@asynccontextmanager
+async def _beside(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[asyncio.Task[_T]]:
+    """Work in a thread. What comes of it later than the way out, or unread, nobody wants."""
+    task = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        yield task
     finally:
-        await service.aclose()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class _Reader:
@@ -84,7 +97,10 @@ class _Reader:
         return cls(found, LlamaVocabulary.from_path(found.path), template)
 
     def warm(self) -> None:
-        self._grammars.warm()
+        try:
+            self._grammars.warm()
+        except GgufrunError as error:  # a request with a grammar will be told
+            log.info("grammars cannot be used: %s", error)
 
     def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
         loaded = service.info

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Self
 
 from ggufrun.chat.types import AnyRequest, Embeddings
 from ggufrun.engine.types import EngineEvent, Failed, Finished, FinishReason, GenerationRequest, Stats, Tokens
@@ -93,8 +95,8 @@ class FakeService:
     In a script a tuple of tokens is a Tokens event and a FinishReason a Finished one; None waits for the cancel.
     """
 
-    def __init__(self, *scripts: Script, context: int = 4096) -> None:
-        self.context = context
+    def __init__(self, *scripts: Script, context: int = 4096, capacity: int = 1000) -> None:
+        self.context, self.capacity = context, capacity
         self.generations: list[FakeGeneration] = []
         self._scripts = scripts
         self._ids = itertools.count(1)
@@ -105,6 +107,9 @@ class FakeService:
     @property
     def requests(self) -> list[GenerationRequest]:
         return [generation.request for generation in self.generations]
+
+    def reserve(self, count: int) -> AbstractContextManager["FakeService"]:
+        return nullcontext(self)
 
     def submit(self, request: GenerationRequest) -> FakeGeneration:
         script = self._scripts[min(len(self.generations), len(self._scripts) - 1)]
@@ -132,6 +137,9 @@ def _events(request: GenerationRequest, script: Script) -> Iterable[EngineEvent 
 
 class Scripted:
     """The parts of a `ChatModel` that scripts have no lines for."""
+
+    def reserve(self, answers: int, param: str) -> AbstractContextManager[Self]:
+        return nullcontext(self)
 
     async def tokens(self, request: AnyRequest) -> tuple[int, ...]:
         return tuple(range(10))

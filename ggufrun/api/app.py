@@ -4,20 +4,25 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from ggufrun.api.agents import messages, responses
 from ggufrun.api.conversation import chat, fim
-from ggufrun.api.docs import DESCRIPTION, add_docs_page
-from ggufrun.api.errors import ErrorResponse, envelope, error_response, validation_response
+from ggufrun.api.docs import DESCRIPTION, Documented, add_docs_page
+from ggufrun.api.errors import ErrorResponse, envelope, error_response
 from ggufrun.api.front.guard import guarded
+from ggufrun.api.front.json_body import JsonBody
+from ggufrun.api.front.key_check import KeyCheck
 from ggufrun.api.front.recorder import Recorder
 from ggufrun.api.gateway import Gateway, ServerSettings
+from ggufrun.api.invalid import bad_json_response, invalid_response, not_json_response
 from ggufrun.api.manage import management, models, scrape
 from ggufrun.api.manage.metrics import Metrics
+from ggufrun.api.not_served import not_served
 from ggufrun.api.text import completions, embeddings, schemas, tokenize
 from ggufrun.chat.types import ChatModel
-from ggufrun.errors import GgufrunError
+from ggufrun.errors import ClientLeft, GgufrunError
 from ggufrun.pool.served import OneModel
 
 _ROUTERS = (
@@ -38,12 +43,13 @@ _ROUTERS = (
 def create_app(gateway: Gateway) -> ASGIApp:
     """An ASGI application over the gateway; the caller opens and closes what is in it."""
     # Outside of the application's own handler for bugs, so that its replies too have a request id.
-    return guarded(Recorder(create_api(gateway), gateway.metrics), gateway.settings)
+    checked = KeyCheck(create_api(gateway), gateway)
+    return guarded(Recorder(checked, gateway.metrics), gateway.settings)
 
 
 def create_api(gateway: Gateway) -> FastAPI:
     """The routes and their errors, without what stands in front of them."""
-    app = FastAPI(
+    app = Documented(
         title="ggufrun",
         description=DESCRIPTION,
         version=gateway.version,
@@ -51,7 +57,9 @@ def create_api(gateway: Gateway) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         generate_unique_id_function=lambda route: route.name,
+        servers=[{"url": gateway.settings.root_path or "/"}],
     )
+    app.add_middleware(JsonBody)
     app.state.gateway = gateway
     for router in _ROUTERS:
         app.include_router(router)
@@ -78,12 +86,18 @@ def _handle_errors(app: FastAPI) -> None:
         return response
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: Exception) -> Response:
-        return validation_response(error.errors() if isinstance(error, RequestValidationError) else [])
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        errors = error.errors()
+        if errors and errors[0]["type"] == "json_invalid":
+            return bad_json_response(errors[0], error.body)
+        return invalid_response(errors, error.body)
 
     @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        said = f"{request.method} {request.url.path} is not served here."
-        text = said if status in (404, 405) else str(getattr(error, "detail", error))
-        return ErrorResponse(envelope(text, "invalid_request_error"), status)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code in (404, 405):
+            return not_served(request, error)
+        if isinstance(error.__cause__, ClientDisconnect):
+            return error_response(ClientLeft())
+        if isinstance(error.__cause__, ValueError | RecursionError):  # FastAPI's, where it could not read the body
+            return not_json_response(error.__cause__)
+        return ErrorResponse(envelope(str(error.detail), "invalid_request_error"), error.status_code, error.headers)

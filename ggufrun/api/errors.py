@@ -3,9 +3,9 @@
 Sentences come from the errors themselves; what was not raised on purpose gets one that says nothing of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -13,8 +13,10 @@ from starlette.types import Receive, Scope, Send
 from ggufrun.api.front.access import access_of
 from ggufrun.errors import (
     BadToolCall,
+    BodyStopped,
     BodyTooLarge,
     BudgetTooSmall,
+    CannotLoad,
     ClientLeft,
     EmptyPrompt,
     EngineBusy,
@@ -26,6 +28,7 @@ from ggufrun.errors import (
     HostRefused,
     InputError,
     InputTooLong,
+    KeyExists,
     MessageOrder,
     ModelFileError,
     ModelLoading,
@@ -38,9 +41,12 @@ from ggufrun.errors import (
     RequestError,
     SchemaError,
     SchemaNotSatisfied,
+    StoreBusy,
     Unauthorized,
+    UnknownKey,
     UnknownModel,
     Unsupported,
+    cut,
 )
 
 
@@ -53,6 +59,7 @@ class Reply:
 
 
 _INVALID = "invalid_request_error"
+_LONGEST: Final = 2000  # characters of a sentence: some repeat what the request holds
 # The first class that the error is an instance of decides. The codes that are numbers are Mistral's own.
 _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
     (UnknownModel, Reply(400, "invalid_model", "1500")),
@@ -67,12 +74,16 @@ _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
     (SchemaNotSatisfied, Reply(422, _INVALID, "schema_not_satisfied")),
     (BudgetTooSmall, Reply(422, _INVALID, "budget_too_small")),
     (BodyTooLarge, Reply(413, _INVALID, "request_too_large")),
+    (BodyStopped, Reply(408, _INVALID)),
     (RequestError, Reply(400, _INVALID)),
     (ModelNotFound, Reply(404, _INVALID)),
     (OutOfMemory, Reply(503, "server_error")),
     (ModelFileError, Reply(503, "server_error")),
+    (KeyExists, Reply(409, _INVALID)),
+    (UnknownKey, Reply(404, _INVALID)),
     (InputError, Reply(400, _INVALID)),
     (ClientLeft, Reply(499, "cancelled")),
+    (StoreBusy, Reply(503, "server_error", retry_s=1)),
     (Unauthorized, Reply(401, "authentication_error", "invalid_api_key")),
     (HostRefused, Reply(403, _INVALID, "host_not_allowed")),
     (OriginRefused, Reply(403, _INVALID, "origin_not_allowed")),
@@ -81,6 +92,7 @@ _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
     (EngineBusy, Reply(429, "rate_limited", "1300", retry_s=1)),
     (EngineCrashed, Reply(503, "server_error", retry_s=1)),
     (ModelLoading, Reply(503, "server_error", "model_loading")),
+    (CannotLoad, Reply(503, "server_error")),
     (EngineClosed, Reply(503, "server_error")),
     (EngineError, Reply(500, "server_error")),
 )
@@ -92,7 +104,9 @@ def reply_to(error: Exception) -> Reply:
 
 def sentence(error: Exception) -> str:
     """What the client may read. The text of an error that is a bug may hold anything, so it stays in the log."""
-    return str(error) if isinstance(error, GgufrunError) else "The server failed; its log has the details."
+    if isinstance(error, GgufrunError):
+        return cut(str(error), _LONGEST)
+    return "The server failed; its log has the details."
 
 
 def envelope(message: str, kind: str, param: str | None = None, code: str | None = None, **more: Any) -> dict[str, Any]:
@@ -154,31 +168,30 @@ def response_failure(error: Exception) -> dict[str, str]:
     return {"code": code, "message": sentence(error)}
 
 
+def error_body(error: Exception) -> dict[str, Any]:
+    """The envelope, with `detail` where its status is 422: Mistral's SDK reads that list."""
+    body = envelope_of(error)
+    if reply_to(error).status == 422 and isinstance(error, RequestError):
+        param = _param(error)
+        parts = param.split(".") if param else []
+        field = ["body", *(int(part) if part.isdecimal() else part for part in parts)]
+        body["detail"] = [{"loc": field, "msg": cut(error.message, _LONGEST), "type": "value_error"}]
+    return body
+
+
 def error_response(error: Exception) -> ErrorResponse:
     reply = reply_to(error)
-    body = envelope_of(error)
-    if reply.status == 422 and isinstance(error, RequestError):
-        parts = error.param.split(".") if error.param else []
-        field = ["body", *(int(part) if part.isdecimal() else part for part in parts)]
-        body["detail"] = [{"loc": field, "msg": error.message, "type": "value_error"}]
-    return ErrorResponse(body, reply.status, _headers(error, reply))
-
-
-def validation_response(errors: Sequence[Any]) -> ErrorResponse:
-    """422 for a body that is not of the documented shape; `errors` as pydantic lists them."""
-    detail = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in errors]
-    first = detail[0] if detail else {"loc": [], "msg": "Invalid request", "type": "value_error"}
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
-    body = envelope(f"{where}: {first['msg']}" if where else str(first["msg"]), _INVALID, where or None)
-    return ErrorResponse({**body, "detail": detail}, 422)
+    return ErrorResponse(error_body(error), reply.status, _headers(error, reply))
 
 
 def _param(error: Exception) -> str | None:
-    return error.param if isinstance(error, RequestError) else None
+    return cut(error.param, 1000) if isinstance(error, RequestError) and error.param else None
 
 
 def _headers(error: Exception, reply: Reply) -> dict[str, str]:
     wait = _retry_s(error, reply)
+    if isinstance(error, QuotaUsed):  # hours: no client should sit through them
+        return {"Retry-After": str(wait), "x-should-retry": "false"}
     if wait is not None:
         return {"Retry-After": str(wait)}
     if isinstance(error, Unauthorized):
@@ -189,7 +202,7 @@ def _headers(error: Exception, reply: Reply) -> dict[str, str]:
 
 def _retry_s(error: Exception, reply: Reply) -> int | None:
     """Seconds after which the same request may succeed, None where it will not."""
-    if isinstance(error, ModelLoading):
+    if isinstance(error, ModelLoading | QuotaUsed):
         return error.retry_s
     if isinstance(error, EngineCrashed) and not error.restarting:
         return error.retry_s

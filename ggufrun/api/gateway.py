@@ -1,5 +1,6 @@
 """What every route shares: the models that are served, the keys, the ledger, and how the server was started."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -8,7 +9,7 @@ from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.errors import UnknownModel
 from ggufrun.pool.served import Models, ServedModel
-from ggufrun.records.keys import KeyStore
+from ggufrun.records.keys import Key, KeyStore
 from ggufrun.records.ledger import Ledger
 
 
@@ -36,8 +37,15 @@ class Gateway:
     version: str = "0"
     control: Control | None = None  # None: the server is not ours to end
 
-    def find(self, name: str) -> ServedModel:
-        """The model that a request means. Raises UnknownModel; "" means the only one."""
+    def visible(self, key: Key | None) -> Sequence[ServedModel]:
+        """What is served to the holder of a key, None where nobody needs one."""
+        return [model for model in self.models.served() if key is None or key.may_use(model.names)]
+
+    def find(self, name: str, key: Key | None = None) -> ServedModel:
+        """The model that a request means, whether or not the key is good for it; "" means the only one.
+
+        Raises UnknownModel, with the names that the key's holder may know.
+        """
         served = self.models.served()
         wanted = name.lower()
         for model in served:
@@ -45,7 +53,7 @@ class Gateway:
                 return model
         if len(served) == 1 and (not name or self.settings.any_model):
             return served[0]
-        raise UnknownModel(name, [model.info.name for model in served])
+        raise UnknownModel(name, [model.info.name for model in self.visible(key)])
 
 
 def gateway_of(request: Request) -> Gateway:

@@ -39,6 +39,7 @@ class Answer:
         self._prompt_tokens, self._context, self._started = len(compiled.prompt), context, started
         self._meter = meter or Meter()
         self._meter.prompt_tokens = self._prompt_tokens
+        self._sampled_again = self._meter.ttft_s is not None
         self._first_token: float | None = None
         self.choices = [
             Choice(
@@ -63,7 +64,7 @@ class Answer:
                 return ()
             if self._first_token is None:
                 self._first_token = time.perf_counter()
-                if self._meter.ttft_s is None:  # not again where the answer is sampled again
+                if not self._sampled_again:
                     self._meter.ttft_s = self._first_token - self._started
             choice.read += len(event.tokens)
             self._meter.completion_tokens += len(event.tokens)
@@ -72,7 +73,8 @@ class Answer:
                 events.append(self._end(number, choice))
             return events
         if type(event) is PromptProgress:
-            self._meter.cached_tokens = event.cached
+            if not self._sampled_again:
+                self._meter.cached_tokens = event.cached
             return (PromptProcessed(event.done, event.total, event.cached),) if number == 0 else ()
         if type(event) is Finished:
             choice.stats = event.stats

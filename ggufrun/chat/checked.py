@@ -8,10 +8,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from ggufrun.chat.answer_check import AnswerCheck, Checker, CheckTimeout
+from ggufrun.chat.answer_check import AnswerCheck, Checkers, CheckTimeout, cut_short, incomplete
 from ggufrun.chat.compile import CompiledChat
 from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed, PromptProcessed, Started, TextDelta, ToolCallDelta
-from ggufrun.errors import SchemaNotSatisfied
+from ggufrun.engine.types import Stats
+from ggufrun.errors import EngineBusy, SchemaNotSatisfied, cut
 
 ATTEMPTS: Final = 3  # of an answer that is not shown while it comes
 WARMER: Final = 0.3  # the temperature of later attempts where it was 0: the same answer again would be no use
@@ -26,7 +27,7 @@ class _Choice:
         self.events: list[ChatEvent] = []
         self.pieces: list[str] = []
         self.called = False
-        self.wrong = ""
+        self.wrong = self.hint = ""
 
     def read(self, event: ChatEvent) -> None:
         if type(event) is TextDelta:
@@ -38,66 +39,79 @@ class _Choice:
     def text(self) -> str:
         return "".join(self.pieces)
 
-    async def check(self, end: ChoiceFinished, check: AnswerCheck, checker: Checker) -> str:
-        """What is wrong with the finished answer; "" if nothing is. A call instead of an answer is not checked.
+    async def check(self, end: ChoiceFinished, check: AnswerCheck, checkers: Checkers) -> bool:
+        """Whether the finished answer is right; else `wrong` says why not. A call instead of an answer is not checked.
 
-        What a grammar enforces to its end is only ever cut by the budget, or by a stop string, which was asked for.
+        What a grammar enforces to its end is only ever cut by the budget or by a stop string. Raises CheckTimeout.
         """
-        if self.called or (check.schema is None and end.reason not in ("length", "model_length")):
-            self.wrong = ""
-        else:
-            self.wrong = await checker.wrong(self.text)
-        return self.wrong
+        if self.called:
+            return True
+        if end.stop is not None and cut_short(self.text):
+            self.wrong, self.hint = f"the stop string {cut(end.stop)!r} cut it", "Ask without stop."
+        elif check.schema is not None:
+            self.wrong = await checkers.wrong(check.schema, self.text)
+        elif end.reason in ("length", "model_length"):
+            self.wrong = incomplete(self.text)
+        return not self.wrong
+
+    def refused(self, attempts: int) -> SchemaNotSatisfied:
+        return SchemaNotSatisfied(self.wrong, self.text, attempts, self.hint)
 
 
-async def shown(attempt: Attempt, compiled: CompiledChat, check: AnswerCheck) -> AsyncGenerator[ChatEvent, None]:
+async def shown(
+    attempt: Attempt, compiled: CompiledChat, check: AnswerCheck, checkers: Checkers
+) -> AsyncGenerator[ChatEvent, None]:
     """The events as they come. Raises SchemaNotSatisfied in the place of a bad choice's end."""
-    checker = Checker(check)
     choices = [_Choice() for _ in range(compiled.choices)]
-    try:
-        async with aclosing(attempt(compiled)) as events:
-            async for event in events:
-                if type(event) is TextDelta or type(event) is ToolCallDelta:
-                    choices[event.choice].read(event)
-                elif type(event) is ChoiceFinished:
-                    choice = choices[event.choice]
-                    if wrong := await _verdict(choice, event, check, checker):
-                        raise SchemaNotSatisfied(wrong, choice.text, 1)
-                yield event
-    finally:
-        await checker.close()
+    async with aclosing(attempt(compiled)) as events:
+        async for event in events:
+            if type(event) is TextDelta or type(event) is ToolCallDelta:
+                choices[event.choice].read(event)
+            elif type(event) is ChoiceFinished:
+                choice = choices[event.choice]
+                try:
+                    right = await choice.check(event, check, checkers)
+                except CheckTimeout as error:
+                    choice.wrong, right = str(error), False
+                if not right:
+                    raise choice.refused(1)
+            yield event
 
 
-async def held(attempt: Attempt, compiled: CompiledChat, check: AnswerCheck) -> AsyncGenerator[ChatEvent, None]:
+async def held(
+    attempt: Attempt, compiled: CompiledChat, check: AnswerCheck, checkers: Checkers
+) -> AsyncGenerator[ChatEvent, None]:
     """The events of the first attempt of each choice that is right, once all are; the bad ones alone are run again.
 
     `Completed` counts the tokens of all attempts, and has the statistics of those that are shown.
     """
-    checker = Checker(check)
     good: dict[int, _Choice] = {}
     ends: list[Completed] = []
     order = list(range(compiled.choices))
     finals: dict[int, tuple[Completed, int]] = {}
-    try:
-        for number in range(ATTEMPTS):
-            run = _Run(order, check, checker)
+    failed: SchemaNotSatisfied | None = None  # what the attempts so far come to
+    for number in range(ATTEMPTS):
+        run = _Run(order, check, checkers)
+        try:
             async with aclosing(attempt(_again(compiled, number, len(order)))) as events:
                 async for event in events:
                     if passed := run.read(event, first=number == 0):
                         yield passed
-            assert run.completed is not None
-            ends.append(run.completed)
-            bad = await run.verdicts()
-            finals |= {choice: (run.completed, at) for at, choice in enumerate(order)}
-            good |= {choice: run.choices[choice] for choice in order if choice not in bad}
-            if not bad:
-                break
-            order = sorted(bad)
-            if number + 1 == ATTEMPTS or run.hopeless:
-                first = run.choices[order[0]]
-                raise SchemaNotSatisfied(first.wrong, first.text, number + 1)
-    finally:
-        await checker.close()
+        except EngineBusy as error:  # "try again later" would hide that there are answers, and they are paid for
+            if failed is None:
+                raise
+            raise failed from error
+        assert run.completed is not None
+        ends.append(run.completed)
+        bad = await run.verdicts()
+        finals |= {choice: (run.completed, at) for at, choice in enumerate(order)}
+        good |= {choice: run.choices[choice] for choice in order if choice not in bad}
+        if not bad:
+            break
+        order = sorted(bad)
+        failed = run.choices[order[0]].refused(number + 1)
+        if number + 1 == ATTEMPTS or run.hopeless:
+            raise failed
     for choice in sorted(good):
         for event in good[choice].events:
             yield event
@@ -107,8 +121,8 @@ async def held(attempt: Attempt, compiled: CompiledChat, check: AnswerCheck) -> 
 class _Run:
     """One attempt at some of the choices; the engine numbers them from 0."""
 
-    def __init__(self, order: Sequence[int], check: AnswerCheck, checker: Checker) -> None:
-        self._order, self._check, self._checker = list(order), check, checker
+    def __init__(self, order: Sequence[int], check: AnswerCheck, checkers: Checkers) -> None:
+        self._order, self._check, self._checkers = list(order), check, checkers
         self.choices = {choice: _Choice() for choice in order}
         self._ends: dict[int, ChoiceFinished] = {}
         self.completed: Completed | None = None
@@ -134,20 +148,13 @@ class _Run:
         bad: set[int] = set()
         for number, choice in self.choices.items():
             try:
-                wrong = await choice.check(self._ends[number], self._check, self._checker)
+                right = await choice.check(self._ends[number], self._check, self._checkers)
             except CheckTimeout as error:
                 choice.wrong, self.hopeless = str(error), True
                 return {number}
-            if wrong:
+            if not right:
                 bad.add(number)
         return bad
-
-
-async def _verdict(choice: _Choice, end: ChoiceFinished, check: AnswerCheck, checker: Checker) -> str:
-    try:
-        return await choice.check(end, check, checker)
-    except CheckTimeout as error:
-        return str(error)
 
 
 def _again(compiled: CompiledChat, number: int, choices: int) -> CompiledChat:
@@ -161,13 +168,17 @@ def _again(compiled: CompiledChat, number: int, choices: int) -> CompiledChat:
 
 
 def _summed(ends: Sequence[Completed], finals: Sequence[tuple[Completed, int]]) -> Completed:
-    """The prompt counts once: later attempts find it in the cache."""
-    last = ends[-1]
+    """The prompt counts once, as the first attempt found it: later ones find all of it in the cache."""
+    last, found = ends[-1], ends[0].stats
     return replace(
         last,
         completion_tokens=sum(each.completion_tokens for each in ends),
-        stats=tuple(end.stats[at] for end, at in finals),
+        stats=tuple(_read_once(end.stats[at], found[choice]) for choice, (end, at) in enumerate(finals)),
         reasons=tuple(end.reasons[at] for end, at in finals),
         ttft_s=ends[0].ttft_s,
         context_used=max(each.context_used for each in ends),
     )
+
+
+def _read_once(stats: Stats, found: Stats) -> Stats:
+    return replace(stats, cached_tokens=found.cached_tokens, restored_tokens=found.restored_tokens)

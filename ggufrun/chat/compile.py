@@ -88,6 +88,9 @@ class Compiler:
             raise RequestError("The prompt is empty.", "Write something for the model to go on from.", "prompt")
         if len(encoded.tokens) >= self._context:
             raise PromptTooLong(len(encoded.tokens), self._context, "prompt" if raw else "messages")
+        most = request.options.max_tokens  # as the request says: what the settings say fills the rest at most
+        if request.fits and most is not None and len(encoded.tokens) + most > self._context:
+            raise _too_much(len(encoded.tokens), most, self._context)
         grammar = self._constrained(chat, encoded)
         self._check_budget(grammar, settings.max_tokens, len(encoded.tokens))
         calls = bool(chat.tools) and chat.tool_choice != "none"
@@ -107,9 +110,9 @@ class Compiler:
         )
 
     def _settled(self, request: AnyRequest) -> tuple[ChatRequest, AnswerSettings]:
-        """A raw prompt's options and constraint are those of a chat without messages."""
+        """A raw prompt's options are those of a chat without messages."""
         if isinstance(request, TextRequest):
-            request = ChatRequest((), request.options, constraint=request.constraint)
+            request = ChatRequest((), request.options)
         return settle(request, self._defaults, self._encoder.reasoning_prompt)
 
     def _encode(self, request: AnyRequest, chat: ChatRequest) -> EncodedPrompt:
@@ -157,6 +160,11 @@ def settle(
         settings = replace(settings, min_tokens=min(settings.min_tokens, settings.max_tokens))
     options = replace(request.options, **{name: getattr(settings, name) for name in _OPEN})
     return replace(request, messages=with_system(request, settings.system, reasoning), options=options), settings
+
+
+def _too_much(prompt: int, max_tokens: int, context: int) -> OutOfRange:
+    counts = f"The prompt has {prompt} tokens, max_tokens is {max_tokens}, and the context holds {context}."
+    return OutOfRange(counts, f"Set max_tokens to at most {context - prompt}.", "max_tokens")
 
 
 def _sampling(options: ChatOptions, settings: AnswerSettings) -> SamplingParams:

@@ -1,7 +1,8 @@
 """The model that makes embeddings and no text: texts → tokens → submit → vectors. Its engine is another process."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 
 from ggufrun.chat.types import AnyRequest, ChatEvent, Embeddings, Meter, ModelInfo, TextRequest
 from ggufrun.engine.generation import EmbeddingService
@@ -25,6 +26,11 @@ class EmbeddingModel:
     async def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
         raise self._no_text()
         yield  # for Python this makes it a generator
+
+    @contextmanager
+    def reserve(self, answers: int, param: str) -> Iterator["EmbeddingModel"]:
+        raise self._no_text()
+        yield
 
     async def tokens(self, request: AnyRequest) -> tuple[int, ...]:
         """A text's tokens, by default as they are embedded."""

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
 from ggufrun.chat.answer import Answer
+from ggufrun.chat.answer_check import Checkers
 from ggufrun.chat.checked import held, shown
 from ggufrun.chat.compile import CompiledChat, Compiler
 from ggufrun.chat.merge import merged
@@ -14,7 +15,7 @@ from ggufrun.chat.types import AnyRequest, ChatEvent, ChatRequest, Embeddings, M
 from ggufrun.engine.generation import Generation, GenerationService
 from ggufrun.engine.types import EngineEvent, Tokens
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import EngineError, RequestError
+from ggufrun.errors import EngineError, OutOfRange, RequestError
 
 DRAIN_S = 2.0  # how long a cancelled generation's statistics are waited for
 
@@ -35,6 +36,7 @@ class LocalChatModel:
         """`on_close` is awaited once by `close`; who made the service gives it."""
         self._info, self._vocabulary, self._compiler, self._service = info, vocabulary, compiler, service
         self._on_close = on_close
+        self._checkers = Checkers()
 
     @property
     def info(self) -> ModelInfo:
@@ -54,21 +56,29 @@ class LocalChatModel:
         if compiled.check is None:
             events = attempt(compiled)
         elif isinstance(request, ChatRequest) and not request.live:
-            events = held(attempt, compiled, compiled.check)
+            events = held(attempt, compiled, compiled.check, self._checkers)
         else:
-            events = shown(attempt, compiled, compiled.check)
+            events = shown(attempt, compiled, compiled.check, self._checkers)
         async with contextlib.aclosing(events):
             async for event in events:
                 yield event
 
+    @contextlib.contextmanager
+    def reserve(self, answers: int, param: str) -> Iterator["LocalChatModel"]:
+        self._check_capacity(answers, param)
+        with self._service.reserve(answers) as places:
+            yield LocalChatModel(self._info, self._vocabulary, self._compiler, places)
+
     async def _attempt(self, compiled: CompiledChat, started: float, meter: Meter) -> AsyncGenerator[ChatEvent, None]:
         """Every choice once."""
+        self._check_capacity(compiled.choices, "n")
         generations: list[Generation] = []
         events: _Events | None = None
         try:
-            while len(generations) < compiled.choices:
-                generation = compiled.generation(self._service.next_id(), len(generations))
-                generations.append(self._service.submit(generation))
+            with self._service.reserve(compiled.choices) as places:
+                while len(generations) < compiled.choices:
+                    generation = compiled.generation(places.next_id(), len(generations))
+                    generations.append(places.submit(generation))
             for first in self._first_events(compiled):
                 yield first
             events = merged(generations)
@@ -106,6 +116,12 @@ class LocalChatModel:
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
             await on_close()
+
+    def _check_capacity(self, answers: int, param: str) -> None:
+        """What can never fit must not be told to try again."""
+        if answers > self._service.capacity:
+            at_once = f"This server makes at most {self._service.capacity} answers at once: ask for fewer."
+            raise OutOfRange(f"{answers} answers are asked for in one request.", at_once, param)
 
     def _first_events(self, compiled: CompiledChat) -> Sequence[ChatEvent]:
         prefixes = [TextDelta(compiled.prefix, choice) for choice in range(compiled.choices) if compiled.prefix]

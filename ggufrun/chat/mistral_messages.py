@@ -43,7 +43,10 @@ class Conversation:
         for place, message in enumerate(messages):
             if message.role == "assistant":
                 last = place == len(messages) - 1
-                converted += self._assistant(message, message.prefix or (last and not message.tool_calls))
+                said = self._assistant(message, message.prefix or (last and not message.tool_calls))
+                if not self._abilities.text_with_calls and any(each.tool_calls for each in said):
+                    _drop_text(converted)
+                converted += said
             elif message.role == "tool":
                 converted.append(self._tool(message))
             elif message.role == "user":
@@ -52,7 +55,7 @@ class Conversation:
                 converted.append(SystemMessage(content=_content(message)))
         return converted
 
-    def _assistant(self, message: types.Message, prefix: bool) -> list[ChatMessage]:
+    def _assistant(self, message: types.Message, prefix: bool) -> list[AssistantMessage]:
         """One message, or none: an assistant that said nothing cannot be written, nor can one be begun with nothing."""
         self._ids.next_turn()
         calls = [
@@ -87,6 +90,12 @@ class Conversation:
             tool_call_id=self._ids.of_result(message.tool_call_id),
             name=tool_name(message.name) if message.name else None,
         )
+
+
+def _drop_text(converted: list[ChatMessage]) -> None:
+    """Leave out what an assistant said just before: mistral-common makes one turn of it and the calls that follow."""
+    while converted and isinstance(converted[-1], AssistantMessage) and not converted[-1].tool_calls:
+        converted.pop()
 
 
 def convert_tool(tool: types.Tool) -> Tool:

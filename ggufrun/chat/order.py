@@ -6,21 +6,29 @@ from itertools import pairwise
 from ggufrun.chat.types import Message
 from ggufrun.errors import MessageOrder
 
+_CALLING = ("assistant", "tool")
+
 
 def check_order(messages: Sequence[Message]) -> None:
-    """Raise MessageOrder where the hosted API would. No messages at all are `EmptyPrompt`'s to refuse."""
+    """Raise MessageOrder where mistral-common's validator, which the hosted API runs, would.
+
+    Like the validator's, these rules leave a first message alone that others follow: a greeting, or what is left of a
+    history that was cut, may stand there, and its tool calls count for nothing.
+    What differs: ids of tool calls are not compared here (`ToolIds` pairs them), a developer's message is a system's,
+    and no messages at all are `EmptyPrompt`'s to refuse.
+    """
     if not messages:
         return
     roles = ["system" if message.role == "developer" else message.role for message in messages]
-    if roles[0] not in ("system", "user"):
+    if len(roles) == 1 and roles[0] not in ("system", "user"):
         raise _refused(f"Conversation must start with a user message or system message but got {roles[0]}.")
     if any(message.prefix for message in messages[:-1] if message.role == "assistant"):
         raise _refused("Assistant message with prefix True must be last message.")
     for before, role in pairwise(roles):
-        if role == "tool" and before not in ("assistant", "tool"):
-            raise _refused(f"Unexpected role 'tool' after role '{before}'.")
+        if (role == "tool" and before not in _CALLING) or (role == "system" and before in _CALLING):
+            raise _refused(f"Unexpected role '{role}' after role '{before}'.")
     _check_last(messages[-1], roles[-1])
-    _check_results(messages)
+    _check_results(messages[1:])
 
 
 def _check_last(message: Message, role: str) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from ggufrun.chat.schema_keywords import ANNOTATIONS, COUNTS, DRAFTS, ENFORCED, NO_EFFECT, NUMBERS, UNENFORCEABLE
-from ggufrun.chat.schema_pointer import Schema, at, children, escaped, reference
+from ggufrun.chat.schema_keywords import ANNOTATIONS, COUNTS, ENFORCED, NO_EFFECT, NUMBERS, UNENFORCEABLE, draft
+from ggufrun.chat.schema_pointer import Schema, at, children, escaped, has, mapped, names, reference
 from ggufrun.errors import SchemaError
 
 _DEEPEST: Final = 100  # nested JSON levels
@@ -28,13 +28,13 @@ class Fault:
 
     @property
     def keyword(self) -> str:
-        return self.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+        return names(self.pointer)[-1] if self.pointer else ""
 
 
 def faults(schema: Schema) -> list[Fault]:
     """Everything that can be seen without llguidance, in the order in which a grammar would reach it."""
     check = _Check(schema)
-    check.visit("")
+    check.visit_all()
     return check.found
 
 
@@ -60,19 +60,15 @@ def _below(value: Any) -> list[Any]:
 
 def cleaned(schema: Any) -> Any:
     """A copy as llguidance takes it: no keywords that say nothing, and counts as integers."""
-    if not isinstance(schema, dict):
-        return schema
-    kept = {key: value for key, value in schema.items() if (key, value) not in NO_EFFECT}
-    for key, value in kept.items():
-        if key in COUNTS and isinstance(value, float) and value.is_integer():
-            kept[key] = int(value)
-        elif key in ("properties", "patternProperties", "$defs", "definitions") and isinstance(value, dict):
-            kept[key] = {name: cleaned(child) for name, child in value.items()}
-        elif key in ("items", "prefixItems", "anyOf", "oneOf", "allOf") and isinstance(value, list):
-            kept[key] = [cleaned(child) for child in value]
-        elif key in ("items", "additionalProperties", "additionalItems"):
-            kept[key] = cleaned(value)
-    return kept
+
+    def clean(node: dict[str, Any], pointer: str) -> dict[str, Any]:
+        return {
+            key: int(value) if key in COUNTS and isinstance(value, float) and value.is_integer() else value
+            for key, value in node.items()
+            if (key, value) not in NO_EFFECT
+        }
+
+    return mapped(schema, clean)
 
 
 class _Check:
@@ -80,29 +76,31 @@ class _Check:
 
     def __init__(self, root: Schema) -> None:
         self._root = root
-        self._old_draft = isinstance(root, dict) and "2020-12" not in str(root.get("$schema", "2020-12"))
+        self._draft = draft(root)
         self._visited: set[str] = set()
         self.found: list[Fault] = []
 
-    def visit(self, pointer: str) -> None:
-        if pointer in self._visited:
-            return
-        self._visited.add(pointer)
+    def visit_all(self) -> None:
+        left = [""]
+        while left:
+            if (pointer := left.pop()) not in self._visited:
+                self._visited.add(pointer)
+                left += reversed(self._visit(pointer))
+
+    def _visit(self, pointer: str) -> list[str]:
+        """Where to look on from here."""
         schema = at(self._root, pointer)
         if schema is False and not pointer:
             self.found.append(Fault("", "nothing can satisfy it."))
-        if isinstance(schema, bool):
-            return
-        if not isinstance(schema, dict):
+        if not isinstance(schema, dict | bool):
             self.found.append(Fault(pointer, "a schema is an object, true or false."))
-            return
+        if not isinstance(schema, dict):
+            return []
         for keyword, value in schema.items():
             if reason := self._refusal(schema, keyword, value, pointer):
                 self.found.append(Fault(f"{pointer}/{escaped(keyword)}", reason))
-        for below in children(schema, pointer):
-            self.visit(below)
-        if (target := reference(schema)) is not None and not self._bad_reference(schema):
-            self.visit(target)
+        target = reference(schema)
+        return [*children(schema, pointer), *([target] if target is not None and has(self._root, target) else [])]
 
     def _refusal(self, schema: dict[str, Any], keyword: str, value: Any, pointer: str) -> str:
         """Why the keyword cannot be enforced, or nothing."""
@@ -111,14 +109,14 @@ class _Check:
         if keyword not in ENFORCED and keyword not in ANNOTATIONS and not keyword.startswith("x-"):
             return "this keyword is unknown, and an unknown one would be ignored."
         match keyword:
-            case "$schema" if not str(value).rstrip("#").endswith(DRAFTS):
+            case "$schema" if draft(schema) is None:
                 return "this JSON Schema version is unknown."
             case "$id" | "id" if pointer:
                 return "below the root it changes what references mean."
             case "$ref":
                 return self._bad_reference(schema)
             case "prefixItems" if (
-                self._old_draft or "additionalItems" in schema or isinstance(schema.get("items"), list)
+                self._draft != 2020 or "additionalItems" in schema or isinstance(schema.get("items"), list)
             ):
                 return "it is ignored in this version of JSON Schema, or beside older keywords."
             case "minProperties" if _is_count(value) and value > len(schema.get("required", ())) + 1:
@@ -135,11 +133,7 @@ class _Check:
         target = reference(schema)
         if target is None:
             return "only references into the same document (#/…) can be followed."
-        try:
-            at(self._root, target)
-        except LookupError:
-            return "it points to nothing."
-        return ""
+        return "" if has(self._root, target) else "it points to nothing."
 
 
 def _is_count(value: Any) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
-from ggufrun.chat.schema_pointer import Schema, at, children, reference, replaced
+from ggufrun.chat.schema_pointer import Schema, at, children, mapped, reference, replaced
 from ggufrun.errors import SchemaError
 
 _SECONDS: Final = 1.0  # then the place found so far is named
@@ -25,7 +25,7 @@ class _Search:
     def __init__(self, root: Schema, complaint: str, compile_schema: Callable[[Any], str]) -> None:
         self._root, self._compile, self.complaint = root, compile_schema, complaint
         self._version = {"$schema": root["$schema"]} if isinstance(root, dict) and "$schema" in root else {}
-        self._home = _moved(root)
+        self._home = mapped(root, _moved)
         self._until = time.monotonic() + _SECONDS
 
     def deepest(self) -> str:
@@ -70,14 +70,10 @@ class _Search:
         return self._compile({**self._version, "$defs": {"root": root}, "$ref": _HOME + quote(pointer, safe="/~")})
 
 
-def _moved(value: Any) -> Any:
-    """The document with its references changed for its new place."""
-    if isinstance(value, list):
-        return [_moved(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    moved = {key: _moved(item) for key, item in value.items() if key not in ("$id", "id") or isinstance(item, dict)}
-    if isinstance(target := value.get("$ref"), str) and target.startswith("#"):
+def _moved(node: dict[str, Any], pointer: str) -> dict[str, Any]:
+    """With its reference changed for the document's new place, and without a name: that would change it again."""
+    moved = {key: value for key, value in node.items() if key not in ("$id", "id")}
+    if isinstance(target := node.get("$ref"), str) and target.startswith("#"):
         moved["$ref"] = _HOME + target[1:]
     return moved
 

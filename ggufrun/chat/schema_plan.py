@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ggufrun.chat.schema_check import Fault, cleaned, faults, refuse_large
+from ggufrun.chat.schema_core import core
+from ggufrun.chat.schema_depth import refuse_deep
+from ggufrun.chat.schema_draft import read_by_draft
 from ggufrun.chat.schema_fault import NOTHING, UNSATISFIABLE, locate
 from ggufrun.chat.schema_keywords import UNENFORCEABLE
-from ggufrun.chat.schema_pointer import Schema, at, is_schema, names, reference, replaced
+from ggufrun.chat.schema_pointer import Schema, at, has, is_schema, mapped, names, reference, replaced
 from ggufrun.chat.schema_references import localised
 from ggufrun.chat.schema_rewrite import Rewritten, rewrite
 from ggufrun.chat.schema_validation import verify
@@ -52,11 +55,12 @@ def plan_schema(schema: Any, compile_schema: Compile) -> SchemaPlan:
     `compile_schema` is called once, and often for a bad schema. `schema` is fresh from JSON: its parts have one place.
     """
     refuse_large(schema)
-    result = Rewritten(schema)
+    read, ignored = read_by_draft(schema)
+    result = Rewritten(read)
     if any(_is_strange(keyword) for keyword in _keywords(schema)):
         verify(schema)
-        result = _rewritten(schema)
-    return _Plan(schema, result, compile_schema).made()
+        result = _rewritten(read)
+    return _Plan(schema, result, ignored, compile_schema).made()
 
 
 def _rewritten(schema: Any) -> Rewritten:
@@ -69,22 +73,23 @@ def _rewritten(schema: Any) -> Rewritten:
 
 
 class _Plan:
-    def __init__(self, given: Any, result: Rewritten, compile_schema: Compile) -> None:
+    def __init__(self, given: Any, result: Rewritten, ignored: list[Fault], compile_schema: Compile) -> None:
         self._given, self._result, self._compile = given, result, compile_schema
         self._schema: Schema = cleaned(result.schema)
-        self._refused: dict[str, Fault] = {}  # by pointer
+        self._refused = {fault.pointer: fault for fault in ignored}
 
     def made(self) -> SchemaPlan:
         if self._schema is False:
             where = self._result.pointers[0] if self._result.pointers else ""
             raise SchemaError(f"{NOTHING}.", where)
         self._refuse(*faults(self._schema))
+        refuse_deep(self._schema)
         until = time.monotonic() + _SECONDS
         for _ in range(_ROUNDS):
             if not (complaint := self._compile(self._schema)):
                 break
             found = locate(self._schema, complaint, self._compile)
-            if UNSATISFIABLE in complaint and found.reason.startswith(NOTHING):
+            if UNSATISFIABLE in complaint and self._is_impossible():
                 raise SchemaError(found.reason, self._original(found.pointer))
             self._refuse(Fault(found.pointer, found.reason))
             if time.monotonic() > until:
@@ -92,6 +97,11 @@ class _Plan:
         else:
             self._schema = True
         return SchemaPlan(self._schema, tuple(dict.fromkeys(self._result.pointers)), tuple(self._refused.values()))
+
+    def _is_impossible(self) -> bool:
+        """Whether nothing satisfies the schema, of which llguidance says so: it may only be a part that need not be."""
+        verify(self._given)
+        return UNSATISFIABLE in self._compile(core(self._schema))
 
     def _refuse(self, *faults: Fault) -> None:
         """Take the keywords out of what is enforced."""
@@ -108,14 +118,14 @@ class _Plan:
     def _original(self, pointer: str) -> str:
         """The place in the client's schema, or the nearest one around it that it has."""
         place = self._result.origin(pointer)
-        while place and not _is_there(self._given, place):
+        while place and not has(self._given, place):
             place = place.rpartition("/")[0]
         return place
 
 
 def without(schema: Schema, pointer: str) -> Schema:
     """A copy in which the keyword, or the whole sub-schema, asks for nothing."""
-    if not _is_there(schema, pointer):
+    if not has(schema, pointer):
         return schema  # gone with its neighbour
     if not pointer:
         return True
@@ -136,26 +146,12 @@ def without(schema: Schema, pointer: str) -> Schema:
 def without_dangling(schema: Schema) -> Schema:
     """A copy without the references to what was taken out."""
 
-    def copied(value: Any) -> Any:
-        if isinstance(value, list):
-            return [copied(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        kept = {key: copied(item) for key, item in value.items()}
-        if (target := reference(value)) is not None and not _is_there(schema, target):
-            del kept["$ref"]
-        return kept
+    def kept(node: dict[str, Any], pointer: str) -> dict[str, Any]:
+        target = reference(node)
+        return node if target is None or has(schema, target) else {key: node[key] for key in node if key != "$ref"}
 
-    result: Schema = copied(schema)
+    result: Schema = mapped(schema, kept)
     return result
-
-
-def _is_there(schema: Schema, pointer: str) -> bool:
-    try:
-        at(schema, pointer)
-    except LookupError:
-        return False
-    return True
 
 
 def _keywords(schema: Any) -> set[str]:

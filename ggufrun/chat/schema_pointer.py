@@ -1,6 +1,6 @@
 """JSON pointers into a JSON schema: what stands there, which sub-schemas a schema has, what it refers to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,6 +35,14 @@ def at(root: Any, pointer: str) -> Any:
         else:
             raise LookupError(pointer)
     return found
+
+
+def has(root: Any, pointer: str) -> bool:
+    try:
+        at(root, pointer)
+    except LookupError:
+        return False
+    return True
 
 
 def replaced(root: Any, pointer: str, value: Any) -> Any:
@@ -73,6 +81,23 @@ def every_child(schema: Schema, pointer: str) -> Iterator[tuple[str, Any]]:
             yield from ((f"{here}/{index}", below) for index, below in enumerate(value))
         elif keyword in _MORE_SINGLE and isinstance(value, dict | bool):
             yield here, value
+
+
+def mapped(schema: Any, change: Callable[[dict[str, Any], str], dict[str, Any]], pointer: str = "") -> Any:
+    """A copy in which `change` has made every sub-schema that `every_child` finds, from outside to inside."""
+    if not isinstance(schema, dict):
+        return schema
+    copy: dict[str, Any] = {}
+    for keyword, value in change(schema, pointer).items():
+        here = f"{pointer}/{escaped(keyword)}"
+        if keyword in _MORE_MAPS and isinstance(value, dict):
+            value = {name: mapped(below, change, f"{here}/{escaped(name)}") for name, below in value.items()}
+        elif isinstance(value, list) and (keyword in _LISTS or keyword == "items"):
+            value = [mapped(below, change, f"{here}/{index}") for index, below in enumerate(value)]
+        elif keyword in _MORE_SINGLE:
+            value = mapped(value, change, here)
+        copy[keyword] = value
+    return copy
 
 
 def is_schema(root: Any, pointer: str) -> bool:

@@ -12,7 +12,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, specification_with
 
-from ggufrun.chat.schema_pointer import Schema, escaped, every_child
+from ggufrun.chat.schema_pointer import Schema, escaped, every_child, mapped
 
 DEFAULT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KEYWORDS: Final = ("$ref", "$dynamicRef")
@@ -67,7 +67,22 @@ def localised(schema: Schema) -> Schema:
             return schema
         moved[each.pointer] = f"#{quote(place, safe='/~$')}"
     named = any(pointer and "$id" in node for pointer, node in _nodes(schema))
-    return _renamed(schema, "", moved, named) if named or dynamic or _differ(found, moved) else schema
+    if not (named or dynamic or _differ(found, moved)):
+        return schema
+
+    def renamed(node: dict[str, Any], pointer: str) -> dict[str, Any]:
+        """With the `moved` references, and no names that are no longer needed."""
+        copy = dict(node)
+        for keyword in _KEYWORDS:
+            if (here := moved.get(f"{pointer}/{keyword}")) is not None:
+                del copy[keyword]
+                copy["$ref"] = here
+        for keyword in _NAMES if named or "$dynamicAnchor" in copy else ():
+            copy.pop(keyword, None)
+        return copy
+
+    result: Schema = mapped(schema, renamed)
+    return result
 
 
 def _version(schema: Schema) -> str:
@@ -103,30 +118,3 @@ def _places(value: Any, pointer: str) -> Iterator[tuple[int, str]]:
     elif isinstance(value, list):
         for index, below in enumerate(value):
             yield from _places(below, f"{pointer}/{index}")
-
-
-def _renamed(value: Any, pointer: str, moved: dict[str, str], named: bool) -> Any:
-    """A copy whose sub-schemas have the `moved` references, and no names that are no longer needed."""
-    if not isinstance(value, dict):
-        return value
-    copy = dict(value)
-    for keyword in _KEYWORDS:
-        if (here := moved.get(f"{pointer}/{keyword}")) is not None:
-            del copy[keyword]
-            copy["$ref"] = here
-    for keyword in _NAMES if named or "$dynamicAnchor" in copy else ():
-        copy.pop(keyword, None)
-    for below, child in every_child(value, pointer):
-        _put(copy, below[len(pointer) :], _renamed(child, below, moved, named))
-    return copy
-
-
-def _put(node: dict[str, Any], place: str, value: Any) -> None:
-    """Replace a sub-schema; the containers between are copied once."""
-    keyword, _, name = place[1:].partition("/")
-    keyword = keyword.replace("~1", "/").replace("~0", "~")
-    if not name and not isinstance(node[keyword], list):
-        node[keyword] = value
-        return
-    held = node[keyword] = node[keyword].copy()
-    held[int(name) if isinstance(held, list) else name.replace("~1", "/").replace("~0", "~")] = value

@@ -10,7 +10,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from ggufrun.chat.schema_check import Fault
 from ggufrun.chat.schema_keywords import ENFORCED
 from ggufrun.chat.schema_plan import SchemaPlan, plan_schema
-from ggufrun.chat.schema_pointer import at, children, escaped, reference
+from ggufrun.chat.schema_pointer import at, children, escaped, has, reference
 from ggufrun.chat.schema_validation import verify
 from ggufrun.errors import SchemaError
 
@@ -63,19 +63,11 @@ def _enforced(plan: SchemaPlan, given: Any) -> list[Fault]:
             continue
         seen.add(pointer)
         places = [f"{pointer}/{escaped(keyword)}" for keyword in node if keyword in ENFORCED]
-        found += [Fault(place, "") for place in places if _has(given, place)]
-        left += [child for child in list(children(node, pointer))[::-1] if _has(given, child)]
+        found += [Fault(place, "") for place in places if has(given, place)]
+        left += [child for child in list(children(node, pointer))[::-1] if has(given, child)]
         if (target := reference(node)) is not None:
             left.append(target)
     return found
-
-
-def _has(schema: Any, pointer: str) -> bool:
-    try:
-        at(schema, pointer)
-    except LookupError:
-        return False
-    return True
 
 
 @cache

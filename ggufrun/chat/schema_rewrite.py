@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ggufrun.chat.schema_logic import all_of
-from ggufrun.chat.schema_pointer import Schema, at, children, escaped, reference, replaced
+from ggufrun.chat.schema_keywords import ANNOTATIONS, NO_EFFECT
+from ggufrun.chat.schema_logic import Logic, TooMuch, all_of
+from ggufrun.chat.schema_pointer import Schema, at, children, escaped, has, reference, replaced
 from ggufrun.chat.schema_rules import GROUPS, RULES, Change, Place
 
 _MOST: Final = 2_000  # sub-schemas that are looked at
 _MOST_CHANGES: Final = 64  # of one document: each may double what llguidance has to look at
+_BARE: Final = ANNOTATIONS | {"$ref"}
 # Keywords that may be put beside any others: they do not change what their neighbours mean.
 _ALONE: Final = frozenset(
     ("type", "anyOf", "required", "enum", "minItems", "maxItems", "maxProperties", "minProperties")
@@ -46,6 +48,7 @@ class _Rewriter:
     def __init__(self, root: Schema) -> None:
         self._root, self._result = root, Rewritten(root)
         self._targets = {target for node in _all_nodes(root, "") if (target := reference(node)) is not None}
+        self._logic = Logic()
         self._looked = 0
 
     def run(self) -> Rewritten:
@@ -66,19 +69,27 @@ class _Rewriter:
     def _node(self, node: dict[str, Any], pointer: str) -> Schema:
         here = node
         for keyword in RULES:
-            at_keyword = f"{pointer}/{keyword}"
-            if keyword not in here or self._is_target(at_keyword) or len(self._result.pointers) >= _MOST_CHANGES:
+            if keyword not in here or (keyword, here[keyword]) in NO_EFFECT:
                 continue
             group = GROUPS.get(keyword, (keyword,))
             rest = {key: value for key, value in here.items() if key not in group}
-            change = RULES[keyword](here[keyword], Place(here, rest, self._resolved))
-            if change is None:
+            change = self._change(keyword, Place(here, rest, self._resolved, self._logic))
+            if change is None or self._moves_a_target(here, {**rest, **change.edits}, pointer):
                 continue
-            self._result.pointers.append(self._result.origin(at_keyword))
-            here = self._applied(rest, change, pointer, self._result.origin(at_keyword))
+            origin = self._result.origin(f"{pointer}/{keyword}")
+            self._result.pointers.append(origin)
+            here = self._applied(rest, change, pointer, origin)
             if all_of(*change.also) is False and not pointer:
                 return False
         return here
+
+    def _change(self, keyword: str, place: Place) -> Change | None:
+        if len(self._result.pointers) >= _MOST_CHANGES:
+            return None
+        try:
+            return RULES[keyword](place.schema[keyword], place)
+        except TooMuch:
+            return None
 
     def _applied(self, rest: dict[str, Any], change: Change, pointer: str, origin: str) -> dict[str, Any]:
         """What is left of a node with what takes the keyword's place."""
@@ -95,14 +106,17 @@ class _Rewriter:
             here["allOf"] = [*parts, schema]
         return here
 
-    def _is_target(self, pointer: str) -> bool:
-        """Whether a reference leads to the keyword's place or below, so that it must stay."""
-        return any(target == pointer or target.startswith(f"{pointer}/") for target in self._targets)
+    def _moves_a_target(self, before: dict[str, Any], after: dict[str, Any], pointer: str) -> bool:
+        """Whether something else would stand, below this place, where a reference leads to."""
+        inner = [target[len(pointer) :] for target in self._targets if target.startswith(f"{pointer}/")]
+        return any(
+            has(before, place) and not (has(after, place) and at(before, place) is at(after, place)) for place in inner
+        )
 
     def _resolved(self, schema: Schema) -> Schema:
         """What a bare reference refers to, as it was in the beginning."""
         for _ in range(8):
-            if not isinstance(schema, dict) or (target := reference(schema)) is None or len(schema) > 1:
+            if (target := reference(schema)) is None or (isinstance(schema, dict) and schema.keys() - _BARE):
                 return schema
             try:
                 schema = at(self._root, target)

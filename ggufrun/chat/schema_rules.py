@@ -1,22 +1,12 @@
-"""How each keyword is rewritten without loss. A rule returns None where it is not sure."""
+"""How each keyword is rewritten without loss. A rule returns None, or raises TooMuch, where it is not sure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from itertools import permutations
-from math import perm
+from itertools import chain, islice, permutations
 from typing import Any, Final
 
 from ggufrun.chat.schema_evaluated import ALL, evaluated_items, evaluated_properties
-from ggufrun.chat.schema_logic import (
-    all_of,
-    any_of,
-    excluding,
-    negated,
-    pairwise_exclusive,
-    same,
-    types_of,
-    values_of,
-)
+from ggufrun.chat.schema_logic import Logic, all_of, any_of, excluding, types_of, values_of
 from ggufrun.chat.schema_pointer import Schema
 
 _DEPENDENCIES: Final = 6  # each doubles the cases
@@ -32,6 +22,7 @@ class Place:
     schema: dict[str, Any]
     rest: dict[str, Any]
     resolved: Callable[[Schema], Schema]
+    logic: Logic
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,7 @@ _GONE: Final = Change()
 
 
 def _not(value: Any, place: Place) -> Change | None:
-    opposite = negated(value, place.rest)
+    opposite = place.logic.negated(value, place.rest)
     return None if opposite is None else Change((opposite,))
 
 
@@ -58,7 +49,7 @@ def _if(value: Any, place: Place) -> Change | None:
         return Change((then if value else otherwise,))
     if then in (True, {}):
         return Change((any_of((value, otherwise)),))
-    opposite = negated(value, place.rest)
+    opposite = place.logic.negated(value, place.rest)
     if opposite is None:
         return None
     if otherwise in (True, {}):
@@ -95,7 +86,8 @@ def _property_names(value: Any, place: Place) -> Change | None:
     if "string" not in types_of({"type": names.get("type", "string")}):
         return Change(({"maxProperties": 0},))
     if used in ({"enum"}, {"const"}):
-        allowed = [name for name in values_of(names) or () if isinstance(name, str)]
+        allowed = dict.fromkeys(name for name in values_of(names) or () if isinstance(name, str))
+        place.logic.spend(len(allowed))
         properties = {name: known.get(name, other) for name in (*allowed, *known)}
         refused = {name: False for name in known if name not in allowed}
         return Change(edits={"properties": {**properties, **refused}, "additionalProperties": False})
@@ -118,22 +110,25 @@ def _length_pattern(names: dict[str, Any], used: set[str]) -> str | None:
 
 def _contains(value: Any, place: Place) -> Change | None:
     least, most = place.schema.get("minContains", 1), place.schema.get("maxContains")
-    if value is False or (least == 0 and most is None):
-        return _GONE if least == 0 else Change((excluding(True, "array"),))
-    items = place.rest.get("items")
-    everywhere = value is True or value == {} or ("prefixItems" not in place.rest and same(items, value))
-    if everywhere:
+    if least == 0 and (value is False or most is None):
+        return _GONE
+    if value is False or (most is not None and most < least):
+        return Change((excluding("array"),))
+    if value is True or value == {} or _is_every_item(value, place):
         return Change(({"minItems": least}, *(({"maxItems": most},) if most is not None else ())))
     if most == 0:
-        opposite = negated(value)
-        if opposite is None:
-            return None
-        return Change((all_of({"items": opposite}, *(({"maxItems": 0},) if least > 0 else ())),))
+        opposite = place.logic.negated(value)
+        return None if opposite is None else Change(({"items": opposite},))
     longest = place.rest.get("maxItems")
     if least != 1 or most is not None or longest is None or longest > _POSITIONS:
         return None
     found = [{"prefixItems": [*[True] * at, value], "minItems": at + 1} for at in range(int(longest))]
-    return Change((any_of((excluding(True, "array"), *found)) if not found else any_of(found),))
+    return Change((any_of((excluding("array"), *found)) if not found else any_of(found),))
+
+
+def _is_every_item(value: Any, place: Place) -> bool:
+    key = place.logic.key
+    return "prefixItems" not in place.rest and key(place.rest.get("items")) == key(value)
 
 
 def _without_contains(value: Any, place: Place) -> Change | None:
@@ -142,27 +137,29 @@ def _without_contains(value: Any, place: Place) -> Change | None:
 
 def _unique_items(value: Any, place: Place) -> Change | None:
     rest = place.rest
-    if value is False or "array" not in types_of(rest):
+    if "array" not in types_of(rest):
         return _GONE
     first = [place.resolved(item) for item in rest.get("prefixItems", ())]
     longest = rest.get("maxItems", float("inf"))
     if rest.get("items") is False:
         longest = min(longest, len(first))
-    if longest <= 1 or (longest <= len(first) and pairwise_exclusive(first)):
+    if longest <= 1 or (longest <= len(first) and place.logic.pairwise_exclusive(first)):
         return _GONE
-    choices = _choices(place.resolved(rest.get("items", True)))
-    if first or choices is None:
+    choices = None if first else _choices(place.resolved(rest.get("items", True)), place.logic)
+    if choices is None or len(choices) > _ARRAYS:
         return None
     lengths = range(int(rest.get("minItems", 0)), int(min(longest, len(choices))) + 1)
-    if sum(perm(len(choices), length) for length in lengths) > _ARRAYS:
+    every = chain.from_iterable(permutations(choices, length) for length in lengths)
+    arrays = [list(array) for array in islice(every, _ARRAYS + 1)]
+    place.logic.spend(sum(map(len, arrays)))
+    if len(arrays) > _ARRAYS:
         return None
-    arrays = [list(array) for length in lengths for array in permutations(choices, length)]
     others = [kind for kind in ("null", "boolean", "number", "string", "object") if kind in types_of(rest)]
     listed: Schema = {"enum": arrays} if arrays else False
     return Change((any_of((listed, *(({"type": others},) if others else ()))),))
 
 
-def _choices(items: Schema) -> list[Any] | None:
+def _choices(items: Schema, logic: Logic) -> list[Any] | None:
     """The few different values that an item may have."""
     if isinstance(items, dict) and items.get("type") == "boolean" and len(items) == 1:
         return [True, False]
@@ -176,18 +173,21 @@ def _choices(items: Schema) -> list[Any] | None:
     kinds = types_of({"type": items["type"]}) if "type" in items else None
     if kinds is not None and not types_of({"enum": listed}) <= kinds:
         return None
-    return [value for at, value in enumerate(listed) if not any(same(value, each) for each in listed[:at])]
+    different: dict[Hashable, Any] = {}
+    for value in listed:
+        different.setdefault(logic.key(value), value)
+    return list(different.values())
 
 
 def _one_of(value: Any, place: Place) -> Change | None:
     branches = [branch for branch in value if branch is not False]
     if len(branches) < 2:
         return Change((any_of(branches),))
-    if pairwise_exclusive([place.resolved(branch) for branch in branches], place.rest):
+    if place.logic.pairwise_exclusive([place.resolved(branch) for branch in branches], place.rest):
         return Change((any_of(branches),))
     if len(branches) > _BRANCHES:
         return None
-    opposites = [negated(place.resolved(branch), place.rest) for branch in branches]
+    opposites = [place.logic.negated(place.resolved(branch), place.rest) for branch in branches]
     known = [opposite for opposite in opposites if opposite is not None]
     if len(known) < len(branches):
         return None
@@ -195,9 +195,7 @@ def _one_of(value: Any, place: Place) -> Change | None:
 
 
 def _unevaluated_properties(value: Any, place: Place) -> Change | None:
-    if value is True or value == {}:
-        return _GONE
-    found = evaluated_properties(place.rest, place.resolved)
+    found = evaluated_properties(place.rest, place.resolved, place.logic.spend)
     if found is None or found == ALL:
         return _GONE if found == ALL else None
     names, patterns = found
@@ -210,9 +208,7 @@ def _unevaluated_properties(value: Any, place: Place) -> Change | None:
 
 
 def _unevaluated_items(value: Any, place: Place) -> Change | None:
-    if value is True or value == {}:
-        return _GONE
-    count = evaluated_items(place.rest, place.resolved)
+    count = evaluated_items(place.rest, place.resolved, place.logic.spend)
     if count is None or count == ALL:
         return _GONE if count == ALL else None
     own = list(place.rest.get("prefixItems", ()))

@@ -1,11 +1,14 @@
 """Validates schemas and answers with jsonschema. Nothing is fetched.
 
-As a program (`python -m ggufrun.chat.schema_validation`) it reads a schema and then answers, a JSON line each, and
-writes for each answer what is wrong with it, "" if nothing is. It is a program because a pattern may take for ever:
-Python's `re` keeps all threads waiting meanwhile, and only a process can be ended.
+As a program (`python -m ggufrun.chat.schema_validation SECONDS`) it writes a line when it is ready, reads a JSON line
+[schema, answer], and writes what is wrong with the answer, "" if nothing is. It is a program because a pattern may take
+for ever: Python's `re` keeps all threads waiting meanwhile, and only a process can be ended.
 """
 
+import contextlib
+import faulthandler
 import json
+import math
 import sys
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
@@ -24,7 +27,8 @@ from ggufrun.chat.schema_pointer import escaped
 from ggufrun.chat.schema_references import references
 from ggufrun.errors import SchemaError
 
-MEMORY: Final = 2 << 30  # bytes of address space; Python and jsonschema take some hundred MiB of them
+MEMORY: Final = 1 << 30  # bytes of address space; Python and jsonschema take 25 MiB of them
+GRACE: Final = 1.0  # seconds beyond those that the parent gives: where it is gone, nobody else ends this process
 _LONGEST: Final = 300  # characters of a reason
 _EXACT: Final = 400  # decimal digits before or behind the point; a number beyond is compared as a float
 
@@ -47,6 +51,8 @@ def wrong(schema: str, answer: str) -> str:
         value = _parsed(answer)
     except ValueError:
         return "it is not complete JSON"
+    except RecursionError:
+        return "it is nested too deeply"
     given = _parsed(schema)
     # An empty registry: the default one fetches remote references.
     validator: Validator = _class_for(given)(given, registry=Registry())
@@ -93,8 +99,8 @@ def _refused(text: str) -> Any:
 
 
 def _sentence(error: ValidationError) -> str:
-    where = _pointer(error.absolute_path)
-    return f"{where or 'the answer'}: {_short(error.message)} ({_pointer(error.absolute_schema_path)})"
+    where, rule = _short(_pointer(error.absolute_path)), _short(_pointer(error.absolute_schema_path))
+    return f"{where or 'the answer'}: {_short(error.message)} ({rule})"
 
 
 def _pointer(path: Iterable[str | int]) -> str:
@@ -106,25 +112,33 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _serve(lines: TextIO, out: TextIO) -> None:
-    schema = json.loads(lines.readline())
-    for line in lines:
-        out.write(json.dumps(wrong(schema, json.loads(line))) + "\n")
-        out.flush()
+def _serve(lines: TextIO, out: TextIO, seconds: float) -> None:
+    _say("", out)  # ready
+    if line := lines.readline():
+        # A thread in C: it needs no turn of Python's, which a pattern would not give, and every system has it.
+        faulthandler.dump_traceback_later(seconds, exit=True)
+        schema, answer = json.loads(line)
+        _say(wrong(schema, answer), out)
 
 
-def _limit_memory() -> None:
+def _say(text: str, out: TextIO) -> None:
+    out.write(json.dumps(text) + "\n")
+    out.flush()
+
+
+def _limit(seconds: float) -> None:
     try:
         import resource
     except ImportError:  # not on Windows
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    for kind, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, math.ceil(seconds))):
+        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and takes no number for it
+            _, hard = resource.getrlimit(kind)
+            limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (limit, limit))
 
 
 if __name__ == "__main__":
-    _limit_memory()
-    sys.stdout.write('""\n')  # ready
-    sys.stdout.flush()
-    _serve(sys.stdin, sys.stdout)
+    _lasts = float(sys.argv[1]) + GRACE
+    _limit(_lasts)
+    _serve(sys.stdin, sys.stdout, _lasts)

@@ -4,6 +4,7 @@ Requests are parsed at the edge (pydantic, both dialects' spellings accepted); e
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -156,6 +157,7 @@ class ChatRequest:
     default_system: bool = True  # False: no system message means none, whatever the model's settings say
     live: bool = True  # the answer is shown while it comes; False: it may be sampled again before any of it is shown
     strict_order: bool = False  # messages must come in the order that Mistral's API allows
+    fits: bool = False  # the prompt and max_tokens must fit into the context together
     safe_prompt: bool = False  # Mistral's guardrail prompt stands in front
     prompt_mode: Literal["reasoning"] | None = None
 
@@ -170,9 +172,9 @@ class TextRequest:
     prompt: str | tuple[int, ...]
     suffix: str | None = None
     options: ChatOptions = ChatOptions()
-    constraint: Constraint | None = None
     echo: bool = False  # the answer begins with the prompt
     bos: bool = True  # False: none, also where the model expects it
+    fits: bool = False  # the prompt and max_tokens must fit into the context together
 
 
 AnyRequest = ChatRequest | TextRequest
@@ -329,7 +331,16 @@ class ChatModel(Protocol):
     def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
         """Answer a request. A `RequestError` comes before the first event; closing the iterator cancels the request.
 
+        One kind comes later: `SchemaNotSatisfied`, where a finished answer is no complete JSON or breaks its schema. It
+        stands in the place of that choice's end, behind its text if the request is `live`. Its tokens are counted.
         `meter` is kept up to date while the answer is generated.
+        """
+
+    def reserve(self, answers: int, param: str) -> AbstractContextManager["ChatModel"]:
+        """The same model with places in its queue for so many answers: all of them or none.
+
+        What is begun with it before the context ends has its place. Raises OutOfRange of the field `param` where so
+        many never fit, and EngineBusy where they do not fit now.
         """
 
     async def tokens(self, request: AnyRequest) -> tuple[int, ...]:

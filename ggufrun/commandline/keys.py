@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from ggufrun.commandline.table import lines
 from ggufrun.errors import OptionError
 from ggufrun.records.database import FILE_NAME
 from ggufrun.records.keys import Key, KeyStore, Scope
@@ -19,6 +20,8 @@ def add(name: str, scope: Scope, tokens_per_day: int | None, models: str | None)
     names = [] if models is None else [model.strip() for model in models.split(",")]
     if not all(names):
         raise OptionError("--models has an empty name.", "Write it as --models demo,other.")
+    if tokens_per_day is not None and not 1 <= tokens_per_day < 2**63:
+        raise OptionError(f"--tokens-per-day cannot be {tokens_per_day}.", "Use 1 or more, or leave it out.")
     with _store() as store:
         secret = store.add(name, scope, tokens_per_day, names)
     print(secret, flush=True)
@@ -63,10 +66,7 @@ def _store() -> Iterator[KeyStore]:
 
 def _table(keys: Sequence[Key]) -> Iterator[str]:
     head = ("NAME", "SCOPE", "TOKENS A DAY", "MODELS", "MADE")
-    rows = [head, *(_row(key) for key in keys)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from lines([head, *(_row(key) for key in keys)])
 
 
 def _row(key: Key) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ggufrun.commandline.remote import NobodyThere, Remote, remotes
+from ggufrun.commandline.table import lines, printable
 
 _HEADS: Final = ("NAME", "STATE", "QUANT", "MEMORY", "CONTEXT", "ACTIVE", "IDLE", "TTL")
 
@@ -26,7 +27,7 @@ def ps(url: str | None, *, as_json: bool) -> None:
     for _, models in found:
         for model in models:
             if model["error"]:
-                print(_printable(f"{model['name']}: {model['error']}"), file=sys.stderr)
+                print(printable(f"{model['name']}: {model['error']}"), file=sys.stderr)
 
 
 def _answers(servers: Sequence[Remote]) -> list[tuple[Remote, list[_Model]]]:
@@ -43,15 +44,12 @@ def _answers(servers: Sequence[Remote]) -> list[tuple[Remote, list[_Model]]]:
 
 
 def table(models: Sequence[_Model]) -> Iterator[str]:
-    rows = [_HEADS, *map(_row, models)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from lines([_HEADS, *map(_row, models)])
 
 
 def _row(model: _Model) -> tuple[str, ...]:
     loading = f"loading {model['progress']:.0%}" if model["state"] == "loading" else model["state"]
-    cells = (
+    return (
         model["name"],
         loading,
         model["quant"] or "-",
@@ -61,7 +59,6 @@ def _row(model: _Model) -> tuple[str, ...]:
         "-" if model["idle_s"] is None or model["active"] else _time(model["idle_s"]),
         "-" if model["ttl_s"] is None else _time(model["ttl_s"]),
     )
-    return tuple(_printable(cell) for cell in cells)
 
 
 def _size(count: int) -> str:
@@ -78,7 +75,3 @@ def _time(seconds: float) -> str:
     if whole < 7200:
         return f"{whole // 60} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

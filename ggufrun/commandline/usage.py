@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Final, Literal, cast
 
+from ggufrun.commandline.table import lines
 from ggufrun.errors import OptionError
 from ggufrun.records.database import FILE_NAME
 from ggufrun.records.usage_report import By, UsageReport, UsageRow, usage_report
@@ -62,17 +63,15 @@ def since_time(text: str, now: datetime) -> datetime:
 
 def table(report: UsageReport, by: By) -> list[str]:
     """Lines: names to the left, numbers to the right, the sum of all last."""
-    rows = [(by, *_HEADS), *(_cells(row) for row in (*report.rows, report.total))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    rule = "-" * len(lines[0])
-    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+    head, *rows, total = lines([(by, *_HEADS), *(_cells(row) for row in (*report.rows, report.total))], numbers=True)
+    rule = "-" * len(head)
+    return [head, rule, *rows, rule, total]
 
 
 def _cells(row: UsageRow) -> tuple[str, ...]:
     counts = (row.calls, row.prompt_tokens, row.cached_tokens, row.completion_tokens)
     return (
-        "".join(char if char.isprintable() else "?" for char in row.name) or "(no key)",
+        row.name or "(no key)",
         *(f"{count:,}" for count in counts),
         "-" if row.ttft_s is None else f"{row.ttft_s:.2f} s",
         "-" if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}",

@@ -1,6 +1,7 @@
 """The seams between chat and the engine's processes: submit a request, read its events, cancel it."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from ggufrun.engine.types import EmbeddingRequest, EngineEvent, GenerationRequest
@@ -22,11 +23,18 @@ class GenerationService(Protocol):
     def context(self) -> int:
         """Tokens that a prompt and its answer may take together."""
 
+    @property
+    def capacity(self) -> int:
+        """Requests that it takes at once: those that run and those that wait."""
+
     def next_id(self) -> int:
         """A request id that this service has not given before."""
 
     def submit(self, request: GenerationRequest) -> Generation:
         """Queue a request. Raises EngineBusy, EngineCrashed or EngineClosed at once, before anything is sent."""
+
+    def reserve(self, count: int) -> AbstractContextManager["GenerationService"]:
+        """This service with places for so many requests: all of them, or it raises what `submit` raises."""
 
 
 class EmbeddingService(Protocol):

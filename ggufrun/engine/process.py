@@ -11,6 +11,7 @@ from io import BufferedReader, BufferedWriter
 from queue import SimpleQueue
 from typing import cast
 
+from ggufrun.child import child_environment
 from ggufrun.engine.messages import Fatal, FromWorker, Start, Stop, Submit, ToWorker, WorkerSettings
 from ggufrun.engine.pipe import FrameTooLarge, PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.types import Failed
@@ -188,13 +189,11 @@ def _close(file: BufferedReader | BufferedWriter) -> None:
 
 
 def worker_environment() -> dict[str, str]:
-    """The child imports from where this process does, as multiprocessing's do: a checkout works uninstalled."""
-    path = os.pathsep.join(dict.fromkeys(entry or os.getcwd() for entry in sys.path))
     single = {"OPENBLAS_NUM_THREADS": "1"}  # numpy starts a thread a core, with memory of its own, and none has work
     # llama.cpp's threads wait for each other by spinning, for some 14 ms with OpenMP's default: where another program
     # uses a core, that is many times slower (benchmarks/NOTES.md). Alone it makes no difference.
     waiting = {"GOMP_SPINCOUNT": "4000"}
-    return {**single, **waiting, **os.environ, "PYTHONPATH": path, "GGML_NO_BACKTRACE": "1"}
+    return {**single, **waiting, **child_environment(), "GGML_NO_BACKTRACE": "1"}
 
 
 def _ending(status: int | None) -> str:

@@ -23,6 +23,7 @@ from ggufrun.engine.messages import (
     Submit,
     WorkerSettings,
 )
+from ggufrun.engine.places import Places
 from ggufrun.engine.process import WorkerProcess
 from ggufrun.engine.stream import Stream
 from ggufrun.engine.types import (
@@ -80,6 +81,7 @@ class Service:
         self._settings, self._debug = settings, debug
         self._info: ModelInfo | None = None
         self._streams: dict[int, Stream] = {}
+        self._reserved = 0  # places in the queue, for requests that are still to come
         self._ids = itertools.count(1)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[asyncio.Future[None], Progress | None] = {}  # for the model to be loaded
@@ -139,6 +141,10 @@ class Service:
         return self.info.context
 
     @property
+    def capacity(self) -> int:
+        return self._settings.engine.parallel + self._settings.engine.queue
+
+    @property
     def info(self) -> ModelInfo:
         """What the worker said of the model. Raises EngineError before `ready` has returned."""
         if self._info is None:
@@ -158,13 +164,17 @@ class Service:
     def next_id(self) -> int:
         return next(self._ids)
 
+    def reserve(self, count: int) -> Places:
+        self._check_room(count)
+        self._reserved += count
+        return Places(self, count)
+
+    def give_back(self, places: int) -> None:
+        """For `Places`."""
+        self._reserved -= places
+
     def submit(self, request: EngineRequest) -> Stream:
-        self._check()
-        if self._loop is None:
-            raise EngineError("The model is not loaded yet.", "Await Service.ready() first.")
-        engine = self._settings.engine
-        if len(self._streams) >= engine.parallel + engine.queue:
-            raise EngineBusy(len(self._streams) - engine.parallel)
+        self._check_room(1)
         stream = self._streams[request.id] = Stream(request, self._cancel)
         if self._process is not None:  # else it is sent when the worker is back
             self._process.send(Submit(request))
@@ -201,6 +211,15 @@ class Service:
             self._try_again()
         if self._down is not None:
             raise self._down.error()
+
+    def _check_room(self, count: int) -> None:
+        """Raise what stands against so many requests more."""
+        self._check()
+        if self._loop is None:
+            raise EngineError("The model is not loaded yet.", "Await Service.ready() first.")
+        taken = len(self._streams) + self._reserved
+        if taken + count > self.capacity:
+            raise EngineBusy(max(0, taken - self._settings.engine.parallel))
 
     def _cancel(self, id: int) -> None:
         if id not in self._streams:
@@ -363,5 +382,5 @@ class Service:
 
 
 def _detail(error: GgufrunError) -> str:
-    """As a part of a longer sentence."""
-    return str(error).rstrip(".")
+    """As a part of a longer sentence, which clients read: without the file's path."""
+    return (error.reason if isinstance(error, ModelFileError) else str(error)).rstrip(".")

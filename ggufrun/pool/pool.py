@@ -17,7 +17,7 @@ from ggufrun.errors import EngineClosed, ModelLoading, OptionError
 from ggufrun.pool.budget import Budget
 from ggufrun.pool.offer import Offer, PoolSettings
 from ggufrun.pool.served import ServedModel, State
-from ggufrun.pool.stay import Stay
+from ggufrun.pool.stay import Stay, Superseded
 
 _POLL_S: Final = 1.0  # memory that other programs give back sends no word
 
@@ -38,7 +38,8 @@ class ModelPool:
 
     Models are loaded side by side; only who may begin is decided one at a time, in the order of arrival. A model that
     needs a place takes the least recently used idle one's. Where none is idle it waits, and after a while the least
-    recently used one takes no new requests until it has made room.
+    recently used one takes no new requests until it has made room. That has an end too: an answer that takes very long
+    keeps its place, its model takes requests again, and who waits goes to the end of the queue.
     """
 
     def __init__(
@@ -62,22 +63,18 @@ class ModelPool:
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[ChatModel]:
-        stay = self._wanted(self._slots[name])
-        stay.join()
+        stay = await self._joined(self._slots[name], self._settings.load_timeout_s)
         try:
-            yield await self._opened(stay)
+            yield stay.opened.result()
         finally:
             stay.leave()
 
     async def load(self, name: str, *, wait: bool = True) -> None:
         """Without `wait` it returns at once, and how it goes on is in `served`."""
-        stay = self._wanted(self._slots[name])
         if wait:
-            stay.join()
-            try:
-                await asyncio.shield(stay.opened)
-            finally:
-                stay.leave()
+            (await self._joined(self._slots[name], None)).leave()
+        else:
+            self._wanted(self._slots[name]).ordered = True
 
     async def unload(self, name: str, *, wait: bool = True) -> None:
         stay = self._slots[name].stay
@@ -108,30 +105,81 @@ class ModelPool:
             self._stays.append(slot.stay)
         return slot.stay
 
-    async def _opened(self, stay: Stay) -> ChatModel:
+    async def _joined(self, slot: _Slot, timeout_s: float | None) -> Stay:
+        """The model's stay, loaded, with one user more."""
+        end = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        while True:
+            stay = self._wanted(slot)
+            stay.join()
+            try:
+                await self._opened(stay, end)
+            except Superseded:
+                stay.leave()
+            except BaseException:
+                stay.leave()
+                raise
+            else:
+                return stay
+
+    async def _opened(self, stay: Stay, end: float | None) -> None:
+        """`end`: until when that is waited for, by the loop's clock."""
         try:
-            async with asyncio.timeout(self._settings.load_timeout_s):
-                return await asyncio.shield(stay.opened)
+            async with asyncio.timeout_at(end):
+                await asyncio.shield(stay.opened)
         except TimeoutError:
             if stay.opened.done():
-                raise
+                stay.opened.result()
+                return
             raise ModelLoading(stay.info.name, stay.retry_s()) from None
 
     async def _enter(self, stay: Stay) -> None:
         """Returns when the stay has a place, which is its own from then on."""
-        earlier = self._stays[: self._stays.index(stay)]
-        for each in [each for each in earlier if each.info.name == stay.info.name]:
+        for each in self._same(stay, self._stays[: self._stays.index(stay)]):
             await each.ended.wait()
-        async with self._entrance:
-            patient_until = time.monotonic() + self._settings.patience_s
-            while not self._has_room(stay):
-                left = patient_until - time.monotonic()
-                leaver = self._least_recent(also_used=left <= 0)
-                if leaver is not None:
-                    await leaver.close()
-                else:
-                    await self._next_change(min(left, _POLL_S) if left > 0 else _POLL_S)
-            stay.state = "loading"
+        while stay.state == "waiting":
+            async with self._entrance:  # first come, first served; who finds no place goes to the end of the queue
+                if await self._place_for(stay):
+                    stay.state = "loading"
+
+    async def _place_for(self, stay: Stay) -> bool:
+        """Whether there is a place, made if need be. False after a while, so that others may try."""
+        patient_until = time.monotonic() + self._settings.patience_s
+        while not self._has_room(stay):
+            left = patient_until - time.monotonic()
+            leaver = self._least_recent(also_used=left <= 0)
+            if leaver is not None:
+                if not await self._left(leaver):
+                    return False
+            elif left <= -self._settings.load_timeout_s:
+                return False
+            else:
+                await self._next_change(min(left, _POLL_S) if left > 0 else _POLL_S)
+        return True
+
+    async def _left(self, leaver: Stay) -> bool:
+        """Whether it has gone: its requests may go on for long, and then it takes new ones again."""
+        leaver.make_room()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.load_timeout_s / 2):  # who waits for it again gets it in time
+                    await leaver.ended.wait()
+        finally:  # also where nobody wants its place any more
+            reopened = leaver.reopen()
+            if reopened:
+                self._go_back_to(leaver)
+        if not reopened:
+            await leaver.ended.wait()
+        return not reopened
+
+    def _go_back_to(self, stay: Stay) -> None:
+        """Requests that wait for the model to come back need not: it has stayed."""
+        self._slots[stay.info.name].stay = stay
+        for each in self._same(stay, self._stays):
+            each.supersede()
+
+    def _same(self, stay: Stay, among: Sequence[Stay]) -> list[Stay]:
+        """Other stays of the same model."""
+        return [each for each in among if each.info.name == stay.info.name and each is not stay]
 
     def _has_room(self, stay: Stay) -> bool:
         others = [each for each in self._stays if each.present]

@@ -15,6 +15,10 @@ _RETRY_S: Final = (1, 60)  # the least and the most that a client is told to wai
 _UNKNOWN_S: Final = 5  # said where loading has not come far enough to tell
 
 
+class Superseded(Exception):
+    """The model is open after all: an earlier stay takes its users again."""
+
+
 class Stay:
     """Its task alone opens and closes the model. Who waits for it or uses it is a user: it is closed when none is left.
 
@@ -38,11 +42,13 @@ class Stay:
         self.progress = 0.0
         self.users = 0
         self.closing = False  # takes no new users
+        self.ordered = False  # somebody wished for it who does not wait for it
         self.used_at: float | None = None  # monotonic seconds; None: never
         self.error = ""
         self.opened: asyncio.Future[ChatModel] = loop.create_future()
         self.ended = asyncio.Event()
         self._open, self._ttl_s, self._enter, self._squeeze, self._changed = open, ttl_s, enter, squeeze, changed
+        self._final = False  # closing, and not only to make room for another
         self._over = asyncio.Event()  # closing, and without users
         self._timer: asyncio.TimerHandle | None = None
         self.began = time.monotonic()
@@ -72,14 +78,39 @@ class Stay:
         self._disarm()
 
     def leave(self) -> None:
+        """One user less. Without any left, one that has no place yet wants none: it would put others out for nobody."""
         self.users -= 1
-        self.used_at = time.monotonic()
+        if self.state == "ready":
+            self.used_at = time.monotonic()
+        elif self.state == "waiting" and not self.users and not self.ordered:
+            self.closing = True
         self._settle()
 
     def close_soon(self) -> None:
         """Close it when its users have left; a load that nobody waits for is given up."""
+        self._final = True
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Close it when its users have left, unless `reopen` comes before."""
         self.closing = True
         self._settle()
+
+    def reopen(self) -> bool:
+        """Take users again instead of making room. False where it closes all the same."""
+        if self._final or self._over.is_set():
+            return False
+        self.closing = False
+        self._settle()
+        return True
+
+    def supersede(self) -> None:
+        """End a wish whose users another stay takes: each of them hears Superseded."""
+        if not self.opened.done():
+            self._refuse(Superseded())
+        self.closing = True
+        self._over.set()
+        self._task.cancel()
 
     async def close(self) -> None:
         self.close_soon()
@@ -115,21 +146,25 @@ class Stay:
             await self._over.wait()
 
     def _fail(self, error: Exception) -> None:
-        if not isinstance(error, GgufrunError):
+        if isinstance(error, GgufrunError):
+            _log.warning("%s cannot be loaded: %s", self.info.name, error)
+        else:
             _log.exception("%s failed.", self.info.name)
         self.closing = True
         self.error = str(error) if isinstance(error, GgufrunError) else "It failed; the server's log has the details."
         if not self.opened.done():
-            self.opened.set_exception(error)
-            self.opened.exception()  # there may be nobody to hear it
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        self.opened.set_exception(error)
+        self.opened.exception()  # there may be nobody to hear it
 
     def _end(self, _: asyncio.Task[None]) -> None:
         """Also where the task was cancelled before its first step."""
         self._disarm()
         self.closing = True
         if not self.opened.done():
-            self.opened.set_exception(EngineClosed())
-            self.opened.exception()
+            self._refuse(EngineClosed())
         self.ended.set()
         self._changed(self)
 

@@ -4,10 +4,11 @@ import contextlib
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ggufrun.errors import OptionError
+from ggufrun.errors import OptionError, StoreBusy
 
 FILE_NAME: Final = "ggufrun.db"  # in the data folder
 BUSY_S: Final = 5.0  # how long a writer waits for another one
@@ -37,22 +38,39 @@ MIGRATIONS: Final = (
 def connect(path: Path, busy_s: float = BUSY_S) -> sqlite3.Connection:
     """The database at `path`, made where there is none, with today's schema; autocommit, so `BEGIN` is yours to say.
 
-    A connection may go from thread to thread, one at a time. Raises OptionError where the file cannot be used.
+    A connection may go from thread to thread, one at a time. Raises OptionError where the file cannot be used, and
+    StoreBusy where another process does not let go of it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _create(path)
-        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-        try:
-            _switch_to_wal(connection)
-            _migrate(connection, path)
-        except BaseException:
-            connection.close()
-            raise
+        with busy_is_told():
+            return _opened(path, busy_s)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "Make it readable and writable for you, or set GGUFRUN_HOME to a folder that is."
         raise OptionError(f"{path}: the database of keys and calls cannot be opened ({reason}).", hint) from error
+
+
+@contextlib.contextmanager
+def busy_is_told() -> Iterator[None]:
+    """SQLite's word that another process holds the file becomes StoreBusy."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreBusy from error
+        raise
+
+
+def _opened(path: Path, busy_s: float) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _create(path)
+    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    try:
+        _switch_to_wal(connection)
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -95,6 +95,7 @@ class Ledger:
         self._dropped = 0
         self._closing = False
         self._complained: set[str] = set()
+        self._running: dict[str, tuple[str, float, Callable[[], int]]] = {}  # key, start and tokens by request id
         self._usual = UsualAnswers(self._recent())
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -102,6 +103,14 @@ class Ledger:
     @property
     def path(self) -> Path:
         return self._path
+
+    def begin(self, request_id: str, key: str, tokens: Callable[[], int]) -> None:
+        """A call that runs: its tokens so far count for the key's day. For the event loop's thread, as all of this."""
+        self._running[request_id] = (key, time.time(), tokens)
+
+    def end(self, request_id: str) -> None:
+        """It runs no more, and is recorded or was nothing."""
+        self._running.pop(request_id, None)
 
     def record(self, entry: Entry, text: Text | None = None) -> None:
         """Write it down, soon: never blocks. For one thread, the event loop's."""
@@ -120,16 +129,21 @@ class Ledger:
     async def used_today(self, key: str) -> int:
         """Prompt and completion tokens of the key since midnight UTC, by all processes that share the file.
 
-        Of the calls that are not in the file yet, those of this process count too. Calls that run do not.
+        Of the calls that are not in the file yet, those of this process count too, as do those that run: with what they
+        have used so far.
         """
         today = int(time.time()) // DAY_S
+        running = {
+            id: tokens() for id, (who, began, tokens) in self._running.items() if who == key and began >= today * DAY_S
+        }
         with self._changed:
             ours = [entry for entry, _ in self._waiting if entry.key == key and entry.time >= today * DAY_S]
             lost = self._lost[key, today]
         # One that is written meanwhile must not count twice.
-        ids = json.dumps([entry.request_id for entry in ours])
+        ids = json.dumps([*running, *(entry.request_id for entry in ours)])
         written = await asyncio.to_thread(self._sum, key, today * DAY_S, ids)
-        return written + lost + sum(entry.prompt_tokens + entry.completion_tokens for entry in ours)
+        waiting = sum(entry.prompt_tokens + entry.completion_tokens for entry in ours)
+        return written + lost + waiting + sum(running.values())
 
     def close(self) -> None:
         """Write what waits, for some seconds at most, and close the file."""

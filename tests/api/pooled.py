@@ -23,6 +23,7 @@ from tests.api.served import START_S
 class Pooled:
     process: subprocess.Popen[str]
     client: httpx.Client
+    admin: httpx.Client  # with the key that the server left in its home
     home: Path
     log: list[str]
 
@@ -31,7 +32,7 @@ class Pooled:
         return self.client.post("/v1/chat/completions", json=sent)
 
     def model(self, name: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self.client.get(f"/ggufrun/v1/models/{name}").raise_for_status().json()
+        answer: dict[str, Any] = self.admin.get(f"/ggufrun/v1/models/{name}").raise_for_status().json()
         return answer
 
     def workers(self) -> int:
@@ -43,7 +44,7 @@ class Pooled:
     def until(self, happened: Callable[[], bool]) -> None:
         end = time.monotonic() + 10
         while not happened():
-            assert time.monotonic() < end, self.client.get("/ggufrun/v1/models").text + "".join(self.log)
+            assert time.monotonic() < end, self.admin.get("/ggufrun/v1/models").text + "".join(self.log)
             time.sleep(0.05)
 
 
@@ -76,8 +77,13 @@ def pooled(home: Path, *arguments: str) -> Iterator[Pooled]:
     threading.Thread(target=read, daemon=True).start()
     try:
         assert ready.wait(START_S) and address, "".join(log)
-        with httpx.Client(base_url=address[0], timeout=60) as client:
-            yield Pooled(process, client, home, log)
+        (place,) = (home / "run").glob("*.json")
+        headers = {"Authorization": f"Bearer {json.loads(place.read_text())['token']}"}
+        with (
+            httpx.Client(base_url=address[0], timeout=60) as client,
+            httpx.Client(base_url=address[0], timeout=60, headers=headers) as admin,
+        ):
+            yield Pooled(process, client, admin, home, log)
     finally:
         process.terminate()
         process.wait(15)

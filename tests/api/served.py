@@ -41,6 +41,11 @@ class Served:
             if not line.startswith(":"):
                 yield json.loads(line.removeprefix("data: "))
 
+    def active(self) -> int:
+        """Requests that are answered, or wait for their model."""
+        lines = self.client.get("/metrics").raise_for_status().text.splitlines()
+        return sum(int(float(line.split()[-1])) for line in lines if line.startswith("ggufrun_active_requests{"))
+
     def worker(self) -> psutil.Process:
         """The engine's process."""
         children = psutil.Process(self.process.pid).children()

@@ -20,6 +20,8 @@ from ggufrun.records.ledger import Ledger
 from tests.api.scripted import PlayedModel, client_of, listening
 from tests.api.test_guard import ANSWER, CHAT, HELLO
 
+pytestmark = pytest.mark.process
+
 HOME_FILE = "ggufrun.db"
 
 

@@ -1,14 +1,20 @@
 """The reply of server-sent events: kept alive while nothing comes, and over when the client leaves or the lines end."""
 
 import asyncio
+import json
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
+from ggufrun.api.app import gateway_for
 from ggufrun.api.calls import event_stream
 from ggufrun.api.calls.event_stream import EventStream
+from ggufrun.chat.types import TextDelta
+from tests.api.scripted import PlayedModel, listening, until_ended
+from tests.api.test_guard import ANSWER, CHAT, HELLO
 
 
 async def sent_by(lines: AsyncGenerator[str, None], leave_after: float = 5.0) -> tuple[list[bytes], bool]:
@@ -65,3 +71,45 @@ async def test_a_client_that_leaves_ends_the_lines() -> None:
 
     bodies, closed = await sent_by(lines(), leave_after=0.05)
     assert bodies == [b"data: 1\n\n"] and closed and ended.is_set()
+
+
+async def test_a_client_that_stays_and_reads_no_more_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer is cancelled, which frees its model."""
+    monkeypatch.setattr(event_stream, "STALLED_S", 0.3)
+    model = PlayedModel((*ANSWER[:2], *[TextDelta("x" * 65_536)] * 1000, *ANSWER[3:]))
+    gateway = gateway_for(model)
+    async with listening(model, gateway) as client:
+        host, port = client.base_url.host, client.base_url.port
+        body = json.dumps(HELLO | {"stream": True}).encode()
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        with socket.socket() as peer:
+            peer.setblocking(False)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await asyncio.get_running_loop().sock_connect(peer, (host, port))
+            peer.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            await asyncio.wait_for(until_ended(model), 5)
+            assert gateway.models.served()[0].active == 0
+        scraped = gateway.metrics.exposition(gateway.models.served())[0].decode()
+    assert f'ggufrun_requests_total{{endpoint="{CHAT}",model="played",status="499"}} 1.0' in scraped
+
+
+@pytest.mark.parametrize("sent", [1, 0])
+async def test_a_send_that_hangs_ends_the_answer(monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
+    """A line or a comment, whichever it is."""
+    monkeypatch.setattr(event_stream, "STALLED_S", 0.1)
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.04)
+    resources = AsyncExitStack()
+    closed: list[bool] = []
+    resources.callback(closed.append, True)
+
+    async def lines() -> AsyncGenerator[str, None]:
+        for _ in range(sent):
+            yield "data: 1"
+        await asyncio.Event().wait()
+
+    async def never(message: Any = None) -> Any:
+        if message is None or message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    await asyncio.wait_for(EventStream(lines(), resources)({"type": "http"}, never, never), 2)
+    assert closed == [True]

@@ -9,9 +9,11 @@ from ggufrun.api.app import create_app
 from ggufrun.api.gateway import Gateway, ServerSettings
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.chat.types import ChatRequest, ChoiceFinished, Completed, NamedTool, Started, TextDelta
-from ggufrun.engine.types import Stats
+from ggufrun.engine.types import FinishReason, Stats
 from ggufrun.pool.served import OneModel
 from tests.api.scripted import PlayedModel, client_of
+from tests.chat.local_model import model
+from tests.fakes import FakeService
 
 ANSWER = (Started(7, 100), TextDelta("ok"), ChoiceFinished("stop"), Completed(7, 1, (Stats(7, 1),), 0.1, 0.2, 8, 100))
 USER = {"role": "user", "content": "hi"}
@@ -19,11 +21,11 @@ TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": 
 
 
 async def post(strict: bool = False, **body: Any) -> tuple[int, dict[str, Any], list[Any]]:
-    model = PlayedModel(ANSWER)
-    app = create_app(Gateway(OneModel(model), ServerSettings(strict=strict), Metrics()))
+    played = PlayedModel(ANSWER)
+    app = create_app(Gateway(OneModel(played), ServerSettings(strict=strict), Metrics()))
     async with client_of(app) as client:
         response = await client.post("/v1/chat/completions", json={"model": "played", "messages": [USER], **body})
-    return response.status_code, response.json(), model.requests
+    return response.status_code, response.json(), played.requests
 
 
 async def asked(**body: Any) -> ChatRequest:
@@ -54,7 +56,7 @@ async def asked(**body: Any) -> ChatRequest:
         ({"n": 2}, "n", 2),
         ({"logprobs": True, "top_logprobs": 3}, "logprobs", 3),
         ({"logprobs": True}, "logprobs", 0),
-        ({"logprobs": False, "top_logprobs": 3}, "logprobs", None),
+        ({"logprobs": False, "top_logprobs": 0}, "logprobs", None),
         ({"logit_bias": {"5": -100}}, "logit_bias", ((5, -100.0),)),
         ({"reasoning_effort": "none"}, "reasoning_effort", "none"),
         ({"reasoning_effort": "max"}, "reasoning_effort", "max"),
@@ -84,9 +86,28 @@ async def test_fields_are_honoured(body: dict[str, Any], field: str, value: obje
 async def test_a_named_tool_and_allowed_tools() -> None:
     named = await asked(tools=TOOLS, tool_choice={"type": "function", "function": {"name": "b"}})
     assert isinstance(named.tool_choice, NamedTool) and named.tool_choice.function.name == "b"
-    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "a"}}]}
+    allowed: dict[str, Any] = {"mode": "required", "tools": [{"type": "function", "function": {"name": "a"}}]}
     some = await asked(tools=TOOLS, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})
     assert some.tool_choice == "required" and [tool.function.name for tool in some.tools] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "param", "said"),
+    [
+        ([{"function": {"name": "a"}}, {"function": {"name": "c"}}], "1", "tool_choice allows 'c'"),
+        ([{"function": 5}], "0.function", "Input should be an object"),
+        ([{"function": None}], "0.function", "Input should be an object"),
+        ([{"function": {"name": [1]}}], "0.function.name", "Input should be a valid string"),
+        ([{"name": "a"}], "0.function", "Field required"),
+        ([{"type": "mcp", "function": {"name": "a"}}], "0.type", "Input should be 'function'"),
+        ([5], "0", "Input should be an object"),
+    ],
+)
+async def test_allowed_tools_are_tools_of_the_request(allowed: list[Any], param: str, said: str) -> None:
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}}
+    status, reply, requests = await post(tools=TOOLS, tool_choice=choice)
+    assert status == 422 and not requests and said in reply["message"], reply
+    assert reply["param"] == f"tool_choice.allowed_tools.tools.{param}"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +124,8 @@ async def test_a_named_tool_and_allowed_tools() -> None:
         {"modalities": ["text"]},
         {"user": "u", "store": False, "verbosity": "low", "safety_identifier": "s", "prompt_cache_retention": "24h"},
         {"something_new": {"deep": [1]}},
+        {"model": None},
+        {"model": ""},
         dict.fromkeys(
             (
                 *("temperature", "top_p", "max_tokens", "min_tokens", "stream", "stop", "random_seed", "n", "logprobs"),
@@ -123,6 +146,8 @@ async def test_what_changes_nothing_is_accepted(body: dict[str, Any]) -> None:
     ("body", "param"),
     [
         ({"prompt_logprobs": True}, "prompt_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"top_logprobs": 2, "logprobs": False}, "top_logprobs"),
         ({"top_prompt_logprobs": 2}, "top_prompt_logprobs"),
         ({"guardrails": [{"block_on_error": True}]}, "guardrails"),
         ({"modalities": ["text", "audio"]}, "modalities"),
@@ -205,6 +230,36 @@ async def test_strict_refuses_what_the_hosted_api_does_not_know(body: dict[str, 
     assert (await post(**body))[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("message", "field", "kind"),
+    [
+        ({"role": "developer", "content": "x"}, "role", "literal_error"),
+        ({"role": "function", "content": "x", "name": "f"}, "role", "literal_error"),
+        ({**USER, "name": "me"}, "name", "extra_forbidden"),
+        ({"role": "assistant", "refusal": "no"}, "refusal", "extra_forbidden"),
+        ({"role": "assistant", "content": "x", "reasoning_content": "y"}, "reasoning_content", "extra_forbidden"),
+        ({"role": "assistant", "function_call": {"name": "f"}}, "function_call", "extra_forbidden"),
+    ],
+)
+async def test_strict_refuses_openais_messages(message: dict[str, Any], field: str, kind: str) -> None:
+    status, reply, requests = await post(strict=True, messages=[USER, message])
+    assert status == 422 and not requests, reply
+    assert (reply["param"], reply["detail"][0]["type"]) == (f"messages.1.{field}", kind)
+    assert (await post(messages=[USER, message]))[0] == 200
+
+
+async def test_strict_wants_the_answer_to_fit() -> None:
+    for path, body in (("/v1/chat/completions", {"messages": [USER]}), ("/v1/fim/completions", {"prompt": "hi"})):
+        for strict, most, status in ((True, 4096, 422), (True, 10, 200), (True, None, 200), (False, 4096, 200)):
+            answering = model(FakeService([tuple(b"ok"), FinishReason.STOP]), supports_fim=True)
+            gateway = Gateway(OneModel(answering), ServerSettings(strict=strict), Metrics())
+            async with client_of(create_app(gateway)) as client:
+                response = await client.post(path, json={**body, "max_tokens": most})
+            assert response.status_code == status, response.text
+            if status == 422:
+                assert response.json()["param"] == "max_tokens" and "the context holds 4096" in response.text
+
+
 async def test_strict_takes_all_that_mistrals_sdk_sends() -> None:
     body = {"temperature": None, "stream": False, "tool_choice": None, "random_seed": 1, "safe_prompt": False}
     message = {"role": "assistant", "content": "x", "prefix": True, "tool_calls": None}
@@ -216,8 +271,8 @@ async def test_strict_takes_all_that_mistrals_sdk_sends() -> None:
 async def test_unknown_models_and_any_model() -> None:
     status, reply, _ = await post(model="gpt-9")
     assert (status, reply["code"], reply["type"]) == (400, "1500", "invalid_model") and "played" in reply["message"]
-    model = PlayedModel(ANSWER)
-    app = create_app(Gateway(OneModel(model), ServerSettings(any_model=True), Metrics()))
+    played = PlayedModel(ANSWER)
+    app = create_app(Gateway(OneModel(played), ServerSettings(any_model=True), Metrics()))
     async with client_of(app) as client:
         response = await client.post("/v1/chat/completions", json={"model": "gpt-9", "messages": [USER]})
         alias = await client.post("/v1/v1/chat/completions", json={"messages": [USER]})

@@ -15,6 +15,8 @@ from ggufrun.errors import OptionError
 from ggufrun.records.database import MIGRATIONS, connect
 from ggufrun.records.keys import KeyStore
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -57,7 +59,7 @@ def test_names_and_limits_are_checked(path: Path) -> None:
         with pytest.raises(OptionError, match="cannot be called"):
             store.add(name)
     for tokens in (0, -1, 2**63):
-        with pytest.raises(OptionError, match="--tokens-per-day"):
+        with pytest.raises(OptionError, match="tokens_per_day"):
             store.add("b", tokens_per_day=tokens)
     with pytest.raises(OptionError, match="scope"):
         store.add("b", "root")  # type: ignore[arg-type]

@@ -23,6 +23,8 @@ from ggufrun.records.database import connect
 from ggufrun.records.ledger import DAY_S, Ledger, Text
 from tests.api.entries import entry, rows, until_written, write
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -64,11 +64,6 @@ async def storm(server: Served, clients: int, seconds: float) -> Tally:
     return tally
 
 
-def active(server: Served) -> int:
-    count: int = server.client.get("/ggufrun/v1/models").json()["data"][0]["active"]
-    return count
-
-
 def memory(server: Served) -> int:
     """Bytes of the server and its worker."""
     return sum(each.memory_info().rss for each in (psutil.Process(server.process.pid), server.worker()))
@@ -85,9 +80,9 @@ def weather(server: Served, clients: int, seconds: float) -> None:
     assert set(tally.ends) <= {"stop", "length", "left"}, tally.ends
     assert tally.ends["left"] and tally.ends["length"]
     deadline = time.monotonic() + 10
-    while active(server) and time.monotonic() < deadline:
+    while server.active() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert active(server) == 0
+    assert server.active() == 0
     assert grown < 64 << 20, f"{grown / 2**20:.0f} MiB"
 
 

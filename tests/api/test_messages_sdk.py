@@ -17,6 +17,8 @@ from ggufrun.records.keys import KeyStore
 from tests.api.agents import CALLED, DONE, SAID, SCHEMA, START
 from tests.api.scripted import PlayedModel, listening
 
+pytestmark = pytest.mark.process
+
 anthropic = pytest.importorskip("anthropic")
 
 ASKED: dict[str, Any] = {"model": "played", "max_tokens": 50, "messages": [{"role": "user", "content": "Weather?"}]}

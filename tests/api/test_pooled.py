@@ -44,16 +44,16 @@ def test_loaded_on_first_use_one_at_a_time(server: Pooled) -> None:
 
 
 def test_load_and_unload(server: Pooled) -> None:
-    loaded = server.client.post("/ggufrun/v1/models/FIRST/load")
+    loaded = server.admin.post("/ggufrun/v1/models/FIRST/load")
     assert (loaded.status_code, loaded.json()["name"], loaded.json()["state"]) == (200, "first", "ready")
     assert server.workers() == 1
-    unloaded = server.client.post("/ggufrun/v1/models/first/unload")
+    unloaded = server.admin.post("/ggufrun/v1/models/first/unload")
     assert (unloaded.status_code, unloaded.json()["state"], server.workers()) == (200, "unloaded", 0)
-    assert server.client.post("/ggufrun/v1/models/first/load?wait=false").json()["state"] in ("waiting", "loading")
+    assert server.admin.post("/ggufrun/v1/models/first/load?wait=false").json()["state"] in ("waiting", "loading")
     server.until(lambda: server.model("first")["state"] == "ready")
     for path in ("GET /models/no/such", "POST /models/no/such/load", "POST /models/no/such/unload"):
         method, at = path.split()
-        missing = server.client.request(method, f"/ggufrun/v1{at}")
+        missing = server.admin.request(method, f"/ggufrun/v1{at}")
         assert missing.status_code == 404 and "'no/such'" in missing.json()["message"]
 
 
@@ -62,7 +62,7 @@ def test_a_streaming_client_keeps_its_model_and_the_other_waits(server: Pooled) 
     with server.client.stream("POST", "/v1/chat/completions", json={**body, "stream": True}) as answer:
         lines = answer.iter_lines()
         assert next(lines).startswith("data: ")
-        second = server.client.post("/ggufrun/v1/models/second/load?wait=false")
+        second = server.admin.post("/ggufrun/v1/models/second/load?wait=false")
         assert second.json()["state"] in ("waiting", "loading", "ready")
         rest = [line for line in lines if line]
     assert rest[-1] == "data: [DONE]" and '"finish_reason": "length"' in rest[-2]
@@ -71,7 +71,7 @@ def test_a_streaming_client_keeps_its_model_and_the_other_waits(server: Pooled) 
 
 
 def test_a_client_that_leaves_does_not_wait_on(server: Pooled) -> None:
-    server.client.post("/ggufrun/v1/models/second/unload")
+    server.admin.post("/ggufrun/v1/models/second/unload")
     body = {"model": "first", "messages": [{"role": "user", "content": "Hi"}], "min_tokens": 16_000, "stream": True}
     with server.client.stream("POST", "/v1/chat/completions", json=body) as answer:
         lines = answer.iter_lines()
@@ -82,12 +82,12 @@ def test_a_client_that_leaves_does_not_wait_on(server: Pooled) -> None:
                 server.client.post("/v1/chat/completions", json=asked, timeout=0.2)
             server.until(lambda: server.model("second")["active"] == 0)
             assert server.model("first")["active"] == 1  # all the while
-    server.until(lambda: server.model("second")["state"] == "ready")  # its load goes on
+            assert server.model("second")["state"] == "unloaded"  # nobody wants its place any more
     server.until(lambda: sum("completions 499 " in line and "=second" in line for line in server.log) == 2)
 
 
 def test_ps_and_stop_of_a_model(server: Pooled) -> None:
-    server.client.post("/ggufrun/v1/models/second/load")
+    server.admin.post("/ggufrun/v1/models/second/load")
     assert states(server.ggufrun("ps", "--json")) == {"first": "unloaded", "second": "ready"}
     table = server.ggufrun("ps").stdout.splitlines()
     assert [line.split()[:2] for line in table] == [["NAME", "STATE"], ["first", "unloaded"], ["second", "ready"]]
@@ -101,15 +101,15 @@ def test_usage_and_the_server(server: Pooled) -> None:
     assert server.chat("first").status_code == 200
     server.until(lambda: usage(server)["total"]["calls"] > 0)
     assert "first F16" in [row["name"] for row in usage(server)["rows"]]
-    assert server.client.get("/ggufrun/v1/usage", params={"by": "colour"}).status_code == 422
-    assert server.client.get("/ggufrun/v1/usage", params={"since": "2100-01-01"}).json()["total"]["calls"] == 0
-    about = server.client.get("/ggufrun/v1/server").json()
+    assert server.admin.get("/ggufrun/v1/usage", params={"by": "colour"}).status_code == 422
+    assert server.admin.get("/ggufrun/v1/usage", params={"since": "2100-01-01"}).json()["total"]["calls"] == 0
+    about = server.admin.get("/ggufrun/v1/server").json()
     assert (about["pid"], about["address"]) == (server.process.pid, str(server.client.base_url).rstrip("/"))
     assert about["started"].startswith("20") and about["version"]
 
 
 def usage(server: Pooled) -> dict[str, Any]:
-    answer: dict[str, Any] = server.client.get("/ggufrun/v1/usage?by=model").raise_for_status().json()
+    answer: dict[str, Any] = server.admin.get("/ggufrun/v1/usage?by=model").raise_for_status().json()
     return answer
 
 
@@ -126,31 +126,40 @@ def test_the_document_describes_the_management(server: Pooled) -> None:
 
 
 def test_keys_and_the_way_of_the_local_user(server: Pooled) -> None:
-    """The last test on this server that speaks without a key."""
     (place,) = (server.home / "run").glob("*.json")
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
-    made = server.client.post("/ggufrun/v1/keys", json={"name": "boss", "scope": "admin"})
-    assert made.status_code == 201
+    for path in ("models", "keys"):
+        refused = server.client.get(f"/ggufrun/v1/{path}")
+        assert refused.status_code == 401 and "--scope admin" in refused.json()["message"]
+    assert server.client.post("/ggufrun/v1/keys", json={"name": "me", "scope": "admin"}).status_code == 401
+    made = server.admin.post("/ggufrun/v1/keys", json={"name": "boss", "scope": "admin"})
+    assert made.status_code == 201 and made.json()["note"] == ""
     admin = {"Authorization": f"Bearer {made.json()['key']}"}
     try:
         assert server.client.get("/ggufrun/v1/models").status_code == 401
-        chat = server.client.post("/ggufrun/v1/keys", json={"name": "chat"}, headers=admin).json()["key"]
+        asked = {"name": "chat", "models": ["FIRST", "third"]}
+        done = server.client.post("/ggufrun/v1/keys", json=asked, headers=admin).json()
+        chat = done["key"]
+        assert done["note"] == "Not served here now: third."
         refused = server.client.post("/ggufrun/v1/stop", headers={"Authorization": f"Bearer {chat}"})
         assert refused.status_code == 403
         assert states(server.ggufrun("ps", "--json")).keys() == {"first", "second"}
         again = server.client.post("/ggufrun/v1/keys", json={"name": "boss"}, headers=admin)
-        assert again.status_code == 400
+        assert again.status_code == 409 and "There is a key called 'boss'" in again.json()["message"]
+        none = server.client.post("/ggufrun/v1/keys", json={"name": "x", "tokens_per_day": 0}, headers=admin)
+        assert none.status_code == 422 and none.json()["param"] == "tokens_per_day" and "--" not in none.text
         listed = server.client.get("/ggufrun/v1/keys", headers=admin)
         assert [key["name"] for key in listed.json()["data"]] == ["boss", "chat"]
         assert made.json()["key"] not in listed.text and json.loads(place.read_text())["token"] not in listed.text
         assert server.client.delete("/ggufrun/v1/keys/chat", headers=admin).json()["name"] == "chat"
-        assert server.client.delete("/ggufrun/v1/keys/chat", headers=admin).status_code == 400
+        gone = server.client.delete("/ggufrun/v1/keys/chat", headers=admin)
+        assert gone.status_code == 404 and "There are: boss." in gone.json()["message"]
     finally:
         server.ggufrun("keys", "clear")
 
 
 def test_stop_ends_the_server_and_its_models(server: Pooled) -> None:
-    server.client.post("/ggufrun/v1/models/first/load")
+    server.admin.post("/ggufrun/v1/models/first/load")
     assert server.workers() == 1
     done = server.ggufrun("stop")
     assert done.returncode == 0 and "has ended" in done.stderr, done.stderr

@@ -208,6 +208,24 @@ def test_tools() -> None:
     assert [tool.function.name for tool in request.tools] == ["other"] and request.tool_choice == "required"
 
 
+@pytest.mark.parametrize(
+    ("allowed", "param", "said"),
+    [
+        ({"type": "function", "name": "storm"}, "tool_choice.tools.0", "'storm', which is not among the tools"),
+        ({"type": "function", "name": "weather", "namespace": "x"}, "tool_choice.tools.0", "'x__weather'"),
+        ({"type": "function"}, "tool_choice.tools.0", "An allowed function needs its name"),
+        ({"type": "function", "name": [1]}, "tool_choice.tools.0.name", "Input should be a valid string"),
+        (5, "tool_choice.tools.0", "Input should be an object"),
+        ({"type": "mcp", "server_label": "x"}, "tools", "'mcp'"),
+    ],
+)
+async def test_allowed_tools_are_tools_of_the_request(allowed: Any, param: str, said: str) -> None:
+    choice = {"type": "allowed_tools", "tools": [allowed]}
+    response = await post(PlayedModel(()), input="hi", tools=[TOOL], tool_choice=choice)
+    reply = response.json()
+    assert (response.status_code, reply["param"]) == (422, param) and said in reply["message"], reply
+
+
 SPACE = {"type": "namespace", "name": "mcp__maps", "description": "Maps.", "tools": [{**TOOL, "name": "find"}]}
 PLACES = {"type": "function_call", "call_id": "c", "name": "find", "namespace": "mcp__maps", "arguments": "{}"}
 

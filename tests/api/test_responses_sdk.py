@@ -17,6 +17,8 @@ from ggufrun.errors import EngineBusy, EngineCrashed
 from tests.api.agents import CALLED, DONE, SAID, SCHEMA, START
 from tests.api.scripted import PlayedModel, listening
 
+pytestmark = pytest.mark.process
+
 ASKED: dict[str, Any] = {"model": "played", "input": "Weather?"}
 TOOLS: list[Any] = [
     {"type": "function", "name": name, "parameters": SCHEMA, "strict": False} for name in ("weather", "now")

@@ -96,6 +96,6 @@ async def test_an_answer_that_breaks_its_schema_is_no_success() -> None:
         assert (answer.status_code, body["code"], body["text"]) == (422, "schema_not_satisfied", "[1, 1]")
         streamed = (await client.post("/v1/chat/completions", json={**request, "stream": True})).text
     assert '"schema_not_satisfied"' in streamed and '"finish_reason": "stop"' not in streamed
-    live = [each.live for each in model.requests if isinstance(each, ChatRequest)]
-    strict = [each.constraint.strict for each in model.requests if each.constraint is not None]
+    asked = [each for each in model.requests if isinstance(each, ChatRequest)]
+    live, strict = [each.live for each in asked], [each.constraint.strict for each in asked if each.constraint]
     assert (live, strict) == ([False, True], [False, False])

@@ -18,6 +18,8 @@ from ggufrun.records.ledger import Ledger
 from ggufrun.records.usage_report import usage_report
 from tests.api.entries import entry, until_written, write
 
+pytestmark = pytest.mark.process
+
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 
 

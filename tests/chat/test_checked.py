@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ggufrun.chat.answer_check import AnswerCheck, Checker, CheckTimeout
+from ggufrun.chat.answer_check import AnswerCheck
 from ggufrun.chat.checked import ATTEMPTS, WARMER
 from ggufrun.chat.compile import Compiler
 from ggufrun.chat.constraints import GrammarFactory
@@ -25,10 +24,10 @@ from ggufrun.chat.types import (
     Meter,
     TextDelta,
 )
-from ggufrun.engine.types import FinishReason
-from ggufrun.errors import BudgetTooSmall, SchemaNotSatisfied
+from ggufrun.engine.types import Finished, FinishReason, GenerationRequest, PromptProgress, Stats
+from ggufrun.errors import BudgetTooSmall, EngineBusy, SchemaNotSatisfied
 from tests.chat.local_model import INFO, FakeEncoder
-from tests.fakes import FakeService, FakeVocabulary, Script
+from tests.fakes import FakeGeneration, FakeService, FakeVocabulary, Script
 
 UNIQUE = AnswerCheck(json.dumps({"type": "array", "uniqueItems": True}))
 COMPLETE = AnswerCheck()
@@ -131,59 +130,74 @@ async def test_what_the_budget_cut_is_no_success_either() -> None:
             await read(model, ask(live=True))
     model, service = chat(COMPLETE, says("[1, ", LENGTH), says("[1]", LENGTH))
     assert texts(await read(model, ask())) == {0: "[1]"} and len(service.requests) == 2
-    model, _ = chat(COMPLETE, says("[1, "))  # a stop string, which was asked for
-    assert texts(await read(model, ask())) == {0: "[1, "}
 
 
-HOSTILE = {"type": "string", "pattern": "^(a|a)*(?!x)b$"}
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("check", [COMPLETE, UNIQUE])
+async def test_what_a_stop_string_cut_is_no_success_either(check: AnswerCheck, live: bool) -> None:
+    model, _ = chat(check, says("[1, 2]"))
+    with pytest.raises(SchemaNotSatisfied, match=r"the stop string ', ' cut it\. Ask without stop\.") as caught:
+        await read(model, ask(live=live, stop=(", ",)))
+    assert caught.value.text == "[1"
+    model, _ = chat(check, says("[1, 2]; that is all"))  # behind the answer, it cuts nothing of it
+    assert texts(await read(model, ask(live=live, stop=(";",)))) == {0: "[1, 2]"}
+    model, _ = chat(check, says("123"))  # what is left of a number looks complete
+    with pytest.raises(SchemaNotSatisfied, match="cut it"):
+        await read(model, ask(live=live, stop=("3",)))
 
 
-async def test_a_hostile_pattern_is_given_up_and_nothing_waits_for_it() -> None:
-    checker = Checker(AnswerCheck(json.dumps(HOSTILE)), seconds=0.4)
-    try:
-        assert await checker.wrong('"aab"') == ""
-        started, turns = time.monotonic(), 0
-        working = asyncio.create_task(checker.wrong(json.dumps("a" * 60)))
-        while not working.done() and turns < 500:
-            await asyncio.sleep(0.01)
-            turns += 1
-        with pytest.raises(CheckTimeout, match=r"more than 0\.4 s"):
-            await working
-        assert turns > 10 and time.monotonic() - started < 4
-    finally:
-        await checker.close()
+async def test_a_full_queue_does_not_hide_the_answers_that_were_made() -> None:
+    model, service = chat(UNIQUE, says("[1, 1]"))
+    taken = service.submit
+
+    def submit(request: GenerationRequest) -> FakeGeneration:
+        if len(service.generations) == 2:
+            raise EngineBusy(64)
+        return taken(request)
+
+    service.submit = submit  # type: ignore[method-assign]
+    with pytest.raises(SchemaNotSatisfied, match="None of 2 answers") as caught:
+        await read(model, ask())
+    assert caught.value.attempts == 2 and isinstance(caught.value.__cause__, EngineBusy)
+    with pytest.raises(EngineBusy):  # nothing has been made here
+        await read(model, ask())
 
 
-async def test_the_check_ends_with_the_request() -> None:
-    model, _ = chat(UNIQUE, (tuple(b"[1"), None))
-    events = model.complete(ask(live=True))
-    async for event in events:
-        if isinstance(event, TextDelta):
-            break
-    await asyncio.wait_for(events.aclose(), 20)
-    checker = Checker(UNIQUE)
-    assert await checker.wrong("[1, 1]")
-    process = await checker._starting if checker._starting else None
-    await checker.close()
-    assert process is not None and process.returncode is not None
+async def test_cached_tokens_are_those_that_the_first_attempt_found() -> None:
+    def found(cached: int, text: str) -> Script:
+        return (
+            PromptProgress(0, 2, 2, cached),
+            tuple(text.encode()),
+            Finished(0, STOP, Stats(2, len(text), cached, restored_tokens=cached)),
+        )
+
+    model, _ = chat(UNIQUE, found(0, "[1, 1]"), found(1, "[2]"), found(2, "[3, 3]"), found(2, "[4]"))
+    meter = Meter()
+    done = (await read(model, ask(n=2), meter))[-1]
+    assert isinstance(done, Completed) and [each.cached_tokens for each in done.stats] == [0, 1]
+    meter = Meter()
+    model, _ = chat(UNIQUE, found(0, "[1, 1]"), found(2, "[2]"))
+    done = (await read(model, ask(), meter))[-1]
+    assert isinstance(done, Completed) and (done.stats[0].cached_tokens, done.stats[0].restored_tokens) == (0, 0)
+    assert meter.cached_tokens == 0
 
 
-async def test_references_are_not_fetched_and_pointers_are_told() -> None:
-    schema = {"properties": {"a": {"items": {"not": {"pattern": "x"}}}, "b": {"$ref": "http://127.0.0.1:9/x"}}}
-    checker = Checker(AnswerCheck(json.dumps(schema)))
-    try:
-        assert await checker.wrong('{"a": ["y"]}') == ""
-        assert "/a/0" in await checker.wrong('{"a": ["x"]}')
-        assert "could not be checked" in await checker.wrong('{"b": 1}')
-        assert await checker.wrong("[1") == "it is not complete JSON"
-    finally:
-        await checker.close()
+@pytest.mark.parametrize("script", [says("[1"), (tuple(b"[1"), None)])
+async def test_leaving_at_any_moment_is_leaving(script: Script) -> None:
+    """A cancelled task ends as cancelled, wherever the check stands, and leaves no process."""
 
+    async def answer() -> None:
+        model, _ = chat(AnswerCheck(json.dumps({"uniqueItems": True})), script)
+        events = model.complete(ask(live=True))
+        async for event in events:
+            if isinstance(event, TextDelta) and script[-1] is None:
+                break
+        await events.aclose()
+        await asyncio.sleep(60)
 
-async def test_decimals_are_compared_as_they_are_written() -> None:
-    checker = Checker(AnswerCheck('{"multipleOf": 0.0001, "not": {"const": 1e500}}'))
-    try:
-        assert [await checker.wrong(text) for text in ("8500.8118", "0.3", "1e3")] == ["", "", ""]
-        assert await checker.wrong("0.00015")
-    finally:
-        await checker.close()
+    for delay in (0.0, 0.002, 0.004, 0.006, 0.01, 0.02, 0.04, 0.06):
+        task = asyncio.create_task(answer())
+        await asyncio.sleep(delay)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        assert done and (task.cancelled() or isinstance(task.exception(), SchemaNotSatisfied))

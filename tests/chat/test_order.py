@@ -1,8 +1,14 @@
 """The order of messages that Mistral's API allows, for both encoders, and what other clients may do."""
 
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from mistral_common.exceptions import MistralCommonException
+from mistral_common.protocol.instruct.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
+from mistral_common.protocol.instruct.validator import ValidationMode, get_validator
+from mistral_common.tokens.tokenizers.base import TokenizerVersion
 
 from ggufrun.chat.compile import Compiler
 from ggufrun.chat.encoded import PromptEncoder
@@ -20,9 +26,15 @@ SYSTEM = {"role": "system", "content": "s"}
 SAID: dict[str, Any] = {"role": "assistant", "content": "b"}
 BEGUN = {**SAID, "prefix": True}
 CALLED = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+WRITTEN: dict[str, Any] = {
+    "system": SystemMessage,
+    "user": UserMessage,
+    "assistant": AssistantMessage,
+    "tool": ToolMessage,
+}
 REFUSED = [
-    ([SAID, USER], "Conversation must start with a user message or system message"),
-    ([RESULT, USER], "Conversation must start with a user message or system message"),
+    ([BEGUN], "Conversation must start with a user message or system message"),
+    ([RESULT], "Conversation must start with a user message or system message"),
     ([USER, SAID], "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"),
     ([USER, CALLED], "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"),
     ([USER, BEGUN, USER], "Assistant message with prefix True must be last message"),
@@ -32,6 +44,9 @@ REFUSED = [
     ([USER, CALLED, RESULT, RESULT], "Not the same number of function calls and responses"),
     ([USER, SAID, RESULT], "Not the same number of function calls and responses"),
     ([USER, CALLED, SAID, USER], "Not the same number of function calls and responses"),
+    ([USER, SAID, SYSTEM, USER], "Unexpected role 'system' after role 'assistant'"),
+    ([USER, CALLED, RESULT, SYSTEM], "Unexpected role 'system' after role 'tool'"),
+    ([CALLED, RESULT, USER], "Not the same number of function calls and responses"),
 ]
 ALLOWED = [
     [USER],
@@ -42,6 +57,10 @@ ALLOWED = [
     [USER, CALLED, RESULT, SAID, USER],
     [USER, CALLED, RESULT, USER],
     [USER, USER],
+    [SAID, USER],
+    [SYSTEM, SAID, USER],
+    [RESULT, USER],
+    [SYSTEM, USER, SAID, CALLED, RESULT],
 ]
 
 
@@ -52,7 +71,7 @@ def parsed(messages: list[dict[str, Any]]) -> tuple[Message, ...]:
 def compilers() -> list[Compiler]:
     chatml = FakeVocabulary(specials=("<|im_start|>", "<|im_end|>"))
     pairs: list[tuple[FakeVocabulary, PromptEncoder]] = [
-        (FakeVocabulary(), MistralEncoder(rebuilt("v13"))),
+        *((FakeVocabulary(), MistralEncoder(rebuilt(version))) for version in ("v3", "v7", "v13", "v15")),
         (chatml, TemplateEncoder(chatml, CHATML)),
     ]
     return [Compiler(vocabulary, encoder, lambda request, prompt: None, 4096) for vocabulary, encoder in pairs]
@@ -70,6 +89,33 @@ def test_what_the_hosted_api_refuses(messages: list[dict[str, Any]], reason: str
 def test_what_it_allows(messages: list[dict[str, Any]]) -> None:
     for compiler in compilers():
         assert compiler.compile(ChatRequest(parsed(messages), strict_order=True)).prompt
+
+
+def test_it_is_mistral_commons_own_order() -> None:
+    kinds = [SYSTEM, USER, SAID, BEGUN, CALLED, RESULT]
+    validator = get_validator(TokenizerVersion.v7, ValidationMode.serving)
+    refused = 0
+    for length in range(1, 5):
+        for messages in itertools.product(kinds, repeat=length):
+            theirs = _refuses(validator.validate_messages, [WRITTEN[each["role"]](**each) for each in messages])
+            assert _refuses(check_order, parsed(list(messages))) == theirs, messages
+            refused += theirs
+    assert 0 < refused < 6 + 6**2 + 6**3 + 6**4
+
+
+def _refuses(check: Callable[[Any], None], messages: Sequence[Any]) -> bool:
+    try:
+        check(messages)
+    except (MessageOrder, MistralCommonException):
+        return True
+    return False
+
+
+def test_text_before_a_call_is_left_out_where_a_version_cannot_write_it() -> None:
+    encoder = MistralEncoder(rebuilt("v3"))
+    apart = encoder.encode(ChatRequest(parsed([USER, SAID, CALLED, RESULT])))
+    assert apart.tokens == encoder.encode(ChatRequest(parsed([USER, {**CALLED, "content": "b"}, RESULT]))).tokens
+    assert apart.tokens == encoder.encode(ChatRequest(parsed([USER, CALLED, RESULT]))).tokens
 
 
 def test_both_encoders_are_strict_for_mistrals_clients_only() -> None:

@@ -2,16 +2,20 @@
 
 import json
 import random
+import time
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from jsonschema.validators import validator_for
 from referencing import Registry
 
-from ggufrun.chat.schema_logic import exclusive, negated
+from ggufrun.chat.schema_logic import Logic
+from ggufrun.chat.schema_plan import SchemaPlan, plan_schema
 from ggufrun.chat.schema_references import localised
-from ggufrun.chat.schema_report import schema_report
+from ggufrun.chat.schema_report import _complaint, schema_report
 from ggufrun.chat.schema_rewrite import rewrite
+from ggufrun.errors import SchemaError
 from tests.schema_suite import cases
 
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
@@ -169,14 +173,140 @@ def test_nothing_satisfies_some() -> None:
 
 def test_opposites_that_have_no_name_are_not_known() -> None:
     for schema in ({"type": "integer"}, {"const": "a"}, {"multipleOf": 2}, {"$ref": "#"}, {"items": {"type": "null"}}):
-        assert negated(schema) is None
-    assert negated({"const": 1.0}, {"enum": [1, True, 2]}) == {"enum": [True, 2]}
+        assert Logic().negated(schema) is None
+    assert Logic().negated({"const": 1.0}, {"enum": [1, True, 2]}) == {"enum": [True, 2]}
 
 
 def test_what_may_overlap_is_not_exclusive() -> None:
-    assert not exclusive({"type": "number"}, {"type": "integer"})
-    assert not exclusive({"const": 1}, {"const": 1.0})
-    assert exclusive({"const": 1}, {"const": True})
+    assert not Logic().exclusive({"type": "number"}, {"type": "integer"})
+    assert not Logic().exclusive({"const": 1}, {"const": 1.0})
+    assert Logic().exclusive({"const": 1}, {"const": True})
     loose = [{key: value for key, value in each.items() if key != "type"} for each in (CAT, DOG)]
-    assert not exclusive(loose[0], loose[1])  # both take every number
-    assert exclusive(loose[0], loose[1], known={"type": "object"})
+    assert not Logic().exclusive(loose[0], loose[1])  # both take every number
+    assert Logic().exclusive(loose[0], loose[1], known={"type": "object"})
+
+
+def planned(schema: Any) -> SchemaPlan:
+    return plan_schema(json.loads(json.dumps(schema)), _complaint)
+
+
+def test_no_array_is_valid_where_none_may_have_what_each_must() -> None:
+    for contains in ({"contains": STRING, "maxContains": 0}, {"contains": {}, "minContains": 2, "maxContains": 1}):
+        assert differing(contains, rewrite(contains).schema, INSTANCES) == []
+        with pytest.raises(SchemaError, match="nothing can satisfy it"):
+            planned({"type": "array", **contains})
+
+
+DRAFT_4, DRAFT_6, DRAFT_7 = (f"http://json-schema.org/draft-0{number}/schema#" for number in (4, 6, 7))
+
+
+@pytest.mark.parametrize("version", [DRAFT_4, DRAFT_6, DRAFT_7])
+def test_older_drafts_see_nothing_beside_a_reference(version: str) -> None:
+    beside = {"$ref": "#/definitions/x", "type": "string", "description": "any", "definitions": {"y": {}}}
+    schema = {"$schema": version, "definitions": {"x": {}}, "oneOf": [beside, {"type": "number"}]}
+    plan = planned(schema)
+    assert plan.refused == ()
+    assert not validator(plan.enforced).is_valid(1)  # of both branches
+    report = schema_report({"$schema": version, **beside, "definitions": {"x": STRING}})
+    assert report.strict
+    assert [each.pointer for each in report.enforced] == ["/$ref", "/definitions/x/type"]
+    newer = {**beside, "$schema": "https://json-schema.org/draft/2019-09/schema", "definitions": {"x": {}}}
+    assert [each.pointer for each in schema_report(newer).enforced] == ["/$ref", "/type"]
+
+
+@pytest.mark.parametrize(
+    ("version", "strange"),
+    [
+        (DRAFT_4, {"anyOf": [{"const": True}, STRING]}),
+        (DRAFT_4, {"contains": True}),
+        (DRAFT_6, {"contains": STRING, "minContains": 0}),
+        (DRAFT_6, {"if": False, "else": STRING}),
+        (DRAFT_7, {"contains": True, "maxContains": 2}),
+        (DRAFT_7, {"dependentRequired": {"a": ["b"]}}),
+        (DRAFT_7, {"unevaluatedProperties": False}),
+    ],
+)
+def test_keywords_that_a_draft_does_not_have_are_refused_and_ask_for_nothing(version: str, strange: Any) -> None:
+    plan = planned({"$schema": version, **strange})
+    assert "this version of JSON Schema does not have it" in plan.refused[0].reason
+    judge = validator_for({"$schema": version})
+    lost = [each for each in INSTANCES if judge(strange).is_valid(each) and not validator(plan.enforced).is_valid(each)]
+    assert lost == []
+
+
+def test_what_is_referred_to_stays_where_it_is() -> None:
+    for schema, keyword in (
+        ({"if": {"properties": {"a": {"const": True}}}, "then": STRING, "properties": {"n": {"$ref": "#/then"}}}, "if"),
+        ({"contains": True, "minContains": 1, "items": {"$ref": "#/contains"}}, "contains"),
+        ({"propertyNames": {"const": "b"}, "properties": {"a": STRING, "b": {"$ref": "#/properties/a"}}}, "properties"),
+        ({"propertyNames": {"maxLength": 1}, "properties": {"foo": STRING, "b": {"$ref": "#/properties/foo"}}}, "x"),
+        ({"propertyNames": {"const": "b"}, "additionalProperties": STRING, "anyOf": [_ADDITIONAL, INTEGER]}, "x"),
+    ):
+        changed = rewrite(json.loads(json.dumps(schema))).schema
+        assert differing(schema, changed, INSTANCES) == [], keyword
+    kept = {"propertyNames": {"const": "b"}, "properties": {"a": STRING, "b": STRING, "c": {"$ref": "#/properties/b"}}}
+    assert planned(kept).refused == ()  # only what becomes false would be missed
+
+
+_ADDITIONAL = {"$ref": "#/additionalProperties"}
+
+
+def test_what_need_not_be_there_may_be_impossible() -> None:
+    never = {"x": {"anyOf": [STRING], "type": "array"}}
+    refer = {"$ref": "#/$defs/x"}
+    for schema, instance in (
+        ({"type": "object", "properties": {"a": {"type": "array", "items": refer, "maxItems": 2}}}, {"a": []}),
+        ({"anyOf": [refer, STRING]}, "a"),
+        ({"type": ["object", "null"], "required": ["a"], "properties": {"a": refer}}, None),
+        ({"prefixItems": [True, refer], "minItems": 1}, [1]),
+        ({"type": "object", "properties": {"a": refer, "b": refer}}, {}),
+    ):
+        assert validator({**schema, "$defs": never}).is_valid(instance)
+        report = schema_report({**schema, "$defs": never})
+        assert report.usable
+        assert not report.strict
+        assert report.refused[0].reason.startswith("nothing can satisfy it")
+
+
+def test_what_has_to_be_there_may_not_be_impossible() -> None:
+    never = {"x": {"anyOf": [STRING], "type": "array"}}
+    refer = {"$ref": "#/$defs/x"}
+    for schema in (
+        refer,
+        {"allOf": [{"anyOf": [refer]}]},
+        {"type": "object", "required": ["a"], "properties": {"a": refer}},
+        {"type": "array", "minItems": 2, "prefixItems": [True], "items": refer},
+        {"type": "object", "required": ["a"], "properties": {"b": True}, "additionalProperties": False},
+    ):
+        report = schema_report({**schema, "$defs": never})
+        assert not report.usable
+        assert "nothing can satisfy it" in report.refused[0].reason
+
+
+@pytest.mark.timeout(30)
+def test_large_schemas_are_rewritten_in_seconds() -> None:
+    """With every value compared to every other, these took minutes."""
+    values = [f"v{number}" for number in range(20_000)]
+    many = [{"const": number} for number in range(5_000)]
+    for schema, rewritten in (
+        ({"oneOf": [{"enum": values[at : at + 2_000]} for at in range(0, 20_000, 2_000)]}, True),
+        ({"oneOf": [{"enum": values[at : at + 2_000], "type": "string"} for at in range(0, 20_000, 1_000)]}, False),
+        ({"uniqueItems": True, "items": {"enum": values}}, False),
+        ({"enum": values[:10_000], "not": {"enum": values[5_000:]}}, True),
+        ({"enum": values, "not": {"anyOf": many}}, False),  # 100 million comparisons
+        ({"propertyNames": {"enum": values}, "properties": dict.fromkeys(values[10_000:], True)}, True),
+    ):
+        started = time.monotonic()
+        assert bool(rewrite(schema).pointers) is rewritten, list(schema)
+        assert time.monotonic() - started < 4, list(schema)  # it takes half a second
+
+
+def test_a_chain_of_references_does_not_end_the_process() -> None:
+    for length, usable in ((300, True), (10_000, False)):
+        chain: Any = {f"x{at}": {"properties": {"a": {"$ref": f"#/$defs/x{at + 1}"}}} for at in range(length)}
+        report = schema_report({"$ref": "#/$defs/x0", "$defs": {**chain, f"x{length}": STRING}})
+        assert report.usable is usable
+    circle = {**chain, f"x{length}": {"$ref": "#/$defs/x0"}}
+    assert "deeper than 800" in schema_report({"$ref": "#/$defs/x0", "$defs": circle}).refused[0].reason
+    wide = {f"p{at}": {"$ref": "#/$defs/x0"} for at in range(1_500)}
+    assert schema_report({"properties": wide, "$defs": {"x0": {"items": {"$ref": "#/$defs/x0"}}}}).strict

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ggufrun.chat.compile import Compiler
-from ggufrun.chat.types import ChatOptions, ChatRequest, Completed, Constraint, TextDelta, TextRequest
+from ggufrun.chat.types import ChatOptions, ChatRequest, Completed, TextDelta, TextRequest
 from ggufrun.engine.types import FinishReason, Grammar
 from ggufrun.errors import BudgetTooSmall, OutOfRange, PromptTooLong, RequestError, SchemaError
 from tests.chat.local_model import FakeEncoder, events_of, model
@@ -62,19 +62,18 @@ def test_the_prompt_is_to_blame_for_its_length() -> None:
     assert caught.value.param == "prompt"
 
 
-def test_options_and_constraint_are_those_of_chat() -> None:
+def test_options_are_those_of_chat() -> None:
     seen: list[ChatRequest] = []
 
     def grammar(request: ChatRequest, prompt: object) -> Grammar:
         seen.append(request)
         return Grammar("g", True, shortest=5)
 
-    wanted = Constraint("regex", source="[a-z]+")
     options = ChatOptions(temperature=0.0, max_tokens=9, stop=("x",), n=2, logprobs=1)
-    compiled = compiler(grammar=grammar).compile(TextRequest("ab", options=options, constraint=wanted))
+    compiled = compiler(grammar=grammar).compile(TextRequest("ab", options=options))
     assert (compiled.sampling.temperature, compiled.sampling.logprobs) == (0.0, 1)
     assert (compiled.max_tokens, compiled.stops, compiled.choices) == (9, ("x",), 2)
-    assert compiled.grammar is not None and seen[0].constraint == wanted
+    assert seen[0].constraint is None and not seen[0].tools
     with pytest.raises(BudgetTooSmall):
         compiler(grammar=grammar).compile(TextRequest("ab", options=ChatOptions(max_tokens=4)))
     with pytest.raises(OutOfRange):

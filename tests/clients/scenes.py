@@ -55,7 +55,7 @@ ERRORS: Mapping[str, Exception] = {
     "404": ModelNotFound("nothing", ["played"]),
     "422": OutOfRange("temperature is 9.", "It must be from 0 to 2.", "temperature"),
     "422 schema": SchemaNotSatisfied("/a is not unique", '{"a": [1, 1]}', 3),
-    "429": QuotaUsed("team", 1000, 1200),
+    "429": QuotaUsed("team", 1000, 1200, 3600),
     "500": EngineError("llama_decode failed.", "Load the model again."),
     "500 bug": RuntimeError(BUG),
     "503": EngineCrashed("signal 9", restarting=False),

@@ -84,7 +84,7 @@ def test_the_document_is_valid_and_says_how_to_authorize(api: Open) -> None:
     api.schema.validate()
     assert api.document["openapi"].startswith("3.1") and api.document["info"]["title"] == "ggufrun"
     schemes = api.document["components"]["securitySchemes"]
-    bearer = [name for name, scheme in schemes.items() if (scheme["type"], scheme["scheme"]) == ("http", "bearer")]
+    bearer = [name for name, scheme in schemes.items() if (scheme["type"], scheme.get("scheme")) == ("http", "bearer")]
     for method, path, operation in api.operations():
         assert operation.get("summary") and operation.get("tags"), path
         if path != "/health":
@@ -100,6 +100,31 @@ def test_every_route_that_generates_documents_its_errors(api: Open) -> None:
         assert "text/event-stream" in responses["200"]["content"], path
         for status, response in responses.items():
             assert response["content"]["application/json"]["schema"].get("$ref"), (path, status)
+
+
+def test_the_document_says_what_stands_in_front_of_the_routes(api: Open) -> None:
+    assert api.document["servers"] == [{"url": "/"}]
+    for method, path, operation in api.operations():
+        assert {"403", "500"} <= set(operation["responses"]), path
+        assert ("413" in operation["responses"]) == (method == "post"), path
+        keys = [name for each in operation.get("security", ()) for name in each]
+        assert ("APIKeyHeader" in keys) == path.startswith("/v1/messages"), path
+    assert "422" not in api.document["paths"]["/v1/models/{id}"]["get"]["responses"]
+    assert "HTTPValidationError" not in json.dumps(api.document)
+
+
+def test_every_error_has_an_example_of_its_own(api: Open) -> None:
+    for _, path, operation in api.operations():
+        errors = [response for status, response in operation["responses"].items() if int(status) >= 400]
+        said = [json.dumps(error["content"]["application/json"]["example"]) for error in errors]
+        assert len(set(said)) == len(said), path
+        assert all(("temperature is 3.0" in each) == ("must be from 0 to 2" in each) for each in said)
+
+
+async def test_under_a_proxys_path_the_document_names_it() -> None:
+    gateway = Gateway(OneModel(chat_model()), ServerSettings(root_path="/models"), Metrics())
+    async with client_of(create_app(gateway)) as client:
+        assert (await client.get("/models/openapi.json")).json()["servers"] == [{"url": "/models"}]
 
 
 def test_the_examples_are_valid(api: Open) -> None:

@@ -273,11 +273,6 @@ def test_a_client_that_leaves_is_forgotten(tiny_server: Served, sdk: str) -> Non
         with stream:
             next(iter(stream))
         deadline = time.monotonic() + 2
-        while _active(tiny_server) and time.monotonic() < deadline:
+        while tiny_server.active() and time.monotonic() < deadline:
             time.sleep(0.005)
-        assert _active(tiny_server) == 0
-
-
-def _active(server: Served) -> int:
-    count: int = server.client.get("/ggufrun/v1/models").json()["data"][0]["active"]
-    return count
+        assert tiny_server.active() == 0

@@ -1,8 +1,10 @@
 """POST /v1/messages and /v1/messages/count_tokens: Anthropic's API, for agents that speak nothing else."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Response, Security
+from fastapi.security import APIKeyHeader
 
 from ggufrun.api.agents.messages_answer import MessageBody, MessageStream
 from ggufrun.api.agents.messages_body import MessagesBody
@@ -10,11 +12,13 @@ from ggufrun.api.agents.parts import given_answer
 from ggufrun.api.agents.replies import AnthropicErrorReply, AnthropicReply, InputTokens
 from ggufrun.api.calls.call import Begun, Call
 from ggufrun.api.calls.respond import respond
-from ggufrun.api.conversation.chat import check_fields
-from ggufrun.api.docs import Responses, answers, errors
-from ggufrun.api.errors import anthropic_envelope, envelope
+from ggufrun.api.conversation.fields import check_fields
+from ggufrun.api.docs import Responses, answers, errors, example
+from ggufrun.api.errors import anthropic_envelope
 
-router = APIRouter()
+# For the document: `authorized` reads the header everywhere.
+_header = APIKeyHeader(name="x-api-key", auto_error=False, description="Where Anthropic's clients send the key.")
+router = APIRouter(dependencies=[Security(_header)])
 
 _EXAMPLE = {
     "id": "msg_3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f",
@@ -37,16 +41,19 @@ _STREAM = (
     ' "delta": {"type": "text_delta", "text": "Paris"}}\n\n'
     'event: message_stop\ndata: {"type": "message_stop"}\n\n'
 )
-_ERROR = anthropic_envelope(envelope("temperature is 3.0. It must be from 0 to 2.", ""), 422, "3f1e0d1c9a8b4c5d")
+
+
+def _error(status: int) -> dict[str, Any]:
+    return anthropic_envelope(example(status), status, "3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f")
 
 
 def _errors(*statuses: int) -> Responses:
-    return errors(*statuses, reply=AnthropicErrorReply, example=_ERROR)
+    return errors(*statuses, reply=AnthropicErrorReply, example=_error)
 
 
 _COUNTED: Responses = {
     200: {"model": InputTokens, "content": {"application/json": {"example": {"input_tokens": 12}}}},
-    **_errors(400, 401, 403, 413, 422, 429, 503),
+    **_errors(400, 401, 403, 413, 422, 429, 500, 503),
 }
 
 

@@ -10,8 +10,8 @@ from ggufrun.api.agents.messages_history import AnthropicMessage, Block, to_mess
 from ggufrun.api.agents.parts import late_instructions
 from ggufrun.api.agents.tools import own_tools
 from ggufrun.api.conversation.incoming import Body
+from ggufrun.api.conversation.sampling import ModelName, options_of
 from ggufrun.chat.types import (
-    ChatOptions,
     ChatRequest,
     Constraint,
     Effort,
@@ -95,7 +95,7 @@ class MessagesBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
 
-    model: str = ""
+    model: ModelName = ""
     messages: tuple[AnthropicMessage, ...]
     system: str | tuple[Block, ...] | None = None
     max_tokens: int | None = None
@@ -123,14 +123,7 @@ class MessagesBody(Body):
         choice, format = self.tool_choice, self.output_config and self.output_config.format
         return ChatRequest(
             messages=late_instructions([*self._system(), *to_messages(self.messages)]),
-            options=ChatOptions(
-                temperature=self.temperature,
-                top_p=self.top_p,
-                top_k=self.top_k,
-                max_tokens=self.max_tokens,
-                stop=self.stop_sequences,
-                reasoning_effort=self._effort(),
-            ),
+            options=options_of(self, stop=self.stop_sequences, reasoning_effort=self._effort()),
             tools=tuple(_tool(tool) for tool in own_tools(self.tools or (), "custom")),
             tool_choice=_choice(choice),
             parallel_tool_calls=not (choice and choice.disable_parallel_tool_use),

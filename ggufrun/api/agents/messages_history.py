@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from ggufrun.api.conversation.incoming import Body
 from ggufrun.chat.types import FunctionCall, Message, TextChunk, ThinkingChunk, ToolCall
-from ggufrun.errors import OutOfRange, Unsupported
+from ggufrun.errors import OutOfRange, Unsupported, cut
 
 
 class Block(Body):
@@ -95,5 +95,5 @@ def _text(block: Block, at: str) -> TextChunk:
         if block.text is None:
             raise OutOfRange("A text block has no text.", "Add it.", f"{at}.text")
         return TextChunk(text=block.text)
-    reason = _REFUSED.get(block.type, f"Blocks of type {block.type!r} are not taken here.")
+    reason = _REFUSED.get(block.type, f"Blocks of type {cut(block.type)!r} are not taken here.")
     raise Unsupported(reason, "Send text.", at)

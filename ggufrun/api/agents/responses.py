@@ -15,7 +15,7 @@ from ggufrun.api.agents.responses_stream import ResponseStream
 from ggufrun.api.agents.responses_tools import called_names
 from ggufrun.api.calls.call import Begun, Call
 from ggufrun.api.calls.respond import respond
-from ggufrun.api.conversation.chat import check_fields
+from ggufrun.api.conversation.fields import check_fields
 from ggufrun.api.docs import Responses, answers, errors
 from ggufrun.errors import RequestError
 

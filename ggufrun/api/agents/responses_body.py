@@ -19,7 +19,8 @@ from ggufrun.api.agents.responses_tools import (
 )
 from ggufrun.api.calls.usage import Json
 from ggufrun.api.conversation.incoming import Body
-from ggufrun.chat.types import ChatOptions, ChatRequest, Constraint, Effort, Message, ModelInfo
+from ggufrun.api.conversation.sampling import ModelName, options_of
+from ggufrun.chat.types import ChatRequest, Constraint, Effort, Message, ModelInfo
 from ggufrun.errors import OutOfRange, Unsupported
 
 LOGPROBS: Final = "message.output_text.logprobs"
@@ -71,7 +72,7 @@ class ResponsesBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
 
-    model: str = ""
+    model: ModelName = ""
     input: str | tuple[InputItem, ...] = ()
     instructions: str | None = None
     tools: tuple[ResponseTool, ...] | None = None
@@ -111,9 +112,8 @@ class ResponsesBody(Body):
         tools, choice = chosen(tools, self.tool_choice)
         return ChatRequest(
             messages=self._messages(),
-            options=ChatOptions(
-                temperature=self.temperature,
-                top_p=self.top_p,
+            options=options_of(
+                self,
                 max_tokens=self.max_output_tokens,
                 logprobs=self._logprobs(),
                 reasoning_effort=self.reasoning.effort if self.reasoning else None,

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from ggufrun.api.agents.responses_tools import told_name
 from ggufrun.api.conversation.incoming import Body
 from ggufrun.chat.types import FunctionCall, Message, TextChunk, ThinkingChunk, ToolCall
-from ggufrun.errors import OutOfRange, Unsupported
+from ggufrun.errors import OutOfRange, Unsupported, cut
 
 
 class InputPart(Body):
@@ -90,7 +90,7 @@ def _other(item: InputItem, kind: str, at: str) -> Message:
         output = "\n".join(chunk.text for chunk in _texts(item.output, f"{at}.output"))
         return Message(role="tool", content=output, tool_call_id=item.call_id)
     if kind != "message":
-        raise Unsupported(f"Items of type {kind!r} are not taken here.", "Leave them out.", f"{at}.type")
+        raise Unsupported(f"Items of type {cut(kind)!r} are not taken here.", "Leave them out.", f"{at}.type")
     if item.role is None:
         raise OutOfRange("A message has no role.", 'Use "user", "assistant", "system" or "developer".', f"{at}.role")
     if isinstance(item.content, str):
@@ -116,9 +116,9 @@ def _texts(content: str | Sequence[InputPart] | None, at: str) -> list[TextChunk
     for index, part in enumerate(content or ()):
         text = part.refusal if part.type == "refusal" else part.text
         if part.type not in _TEXTS:
-            reason = _REFUSED.get(part.type, f"Parts of type {part.type!r} are not known.")
+            reason = _REFUSED.get(part.type, f"Parts of type {cut(part.type)!r} are not known.")
             raise Unsupported(reason, "Send text.", f"{at}.{index}")
         if text is None:
-            raise OutOfRange(f"A part of type {part.type!r} has no text.", "Add it.", f"{at}.{index}")
+            raise OutOfRange(f"A part of type {cut(part.type)!r} has no text.", "Add it.", f"{at}.{index}")
         texts.append(TextChunk(text=text))
     return texts

@@ -6,11 +6,14 @@ A namespace is a group of tools, for agents one MCP server's. The model reads it
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from ggufrun.api.agents.tools import own_tools
 from ggufrun.api.calls.usage import Json
 from ggufrun.api.conversation.incoming import Body
+from ggufrun.api.conversation.wire import only_allowed
 from ggufrun.chat.types import Function, NamedFunction, NamedTool, Tool, ToolChoice
-from ggufrun.errors import OutOfRange
+from ggufrun.errors import OutOfRange, cut
 
 Called = Mapping[str, tuple[str, str]]  # namespace and name, by the name that the model reads
 
@@ -26,12 +29,26 @@ class ResponseTool(Body):
     tools: "tuple[ResponseTool, ...] | None" = None
 
 
+class AllowedTool(Body):
+    """One of the request's tools; those of other types than function may have no name."""
+
+    type: str = "function"
+    name: str | None = None
+    namespace: str | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> "AllowedTool":
+        if self.type == "function" and not self.name:
+            raise ValueError("An allowed function needs its name")
+        return self
+
+
 class ResponseToolChoice(Body):
     type: str
     name: str | None = None
     namespace: str | None = None
     mode: Literal["auto", "required"] | None = None
-    tools: tuple[dict[str, Any], ...] | None = None
+    tools: tuple[AllowedTool, ...] | None = None
 
 
 def told_name(namespace: str | None, name: str) -> str:
@@ -66,10 +83,11 @@ def chosen(
     if choice.type == "function" and choice.name:
         return tools, NamedTool(function=NamedFunction(name=told_name(choice.namespace, choice.name)))
     if choice.type == "allowed_tools":
-        allowed = {told_name(tool.get("namespace"), str(tool.get("name"))) for tool in choice.tools or ()}
-        return tuple(tool for tool in tools if tool.function.name in allowed), choice.mode or "auto"
+        own = own_tools(choice.tools or (), "function")  # the model was not told of others
+        allowed = [told_name(tool.namespace, tool.name or "") for tool in own]
+        return only_allowed(tools, allowed, "tool_choice.tools"), choice.mode or "auto"
     hint = 'Use "auto", "none", "required", or {"type": "function", "name": …}.'
-    raise OutOfRange(f"tool_choice of type {choice.type!r} is not known.", hint, "tool_choice")
+    raise OutOfRange(f"tool_choice of type {cut(choice.type)!r} is not known.", hint, "tool_choice")
 
 
 def written(part: Body) -> Json:

@@ -32,12 +32,14 @@ def complete(model: ChatModel, asked: Asked, meter: Meter) -> _Answer:
 async def _together(model: ChatModel, requests: Sequence[TextRequest], meter: Meter) -> _Answer:
     """The events of all in the order in which they come; the first, `Started`, and the last are sums."""
     meters = [Meter() for _ in requests]
-    answers = [model.complete(request, each) for request, each in zip(requests, meters, strict=True)]
     ends: list[Completed] = []
     async with AsyncExitStack() as open_answers:
-        for answer in answers:
-            await open_answers.enter_async_context(aclosing(answer))
-        begun = [await anext(answer) for answer in answers]  # raises what is wrong with any of them
+        n = requests[0].options.n  # the same for all
+        with model.reserve(len(requests) * n, "n" if n > len(requests) else "prompt") as reserved:
+            answers = [reserved.complete(request, each) for request, each in zip(requests, meters, strict=True)]
+            for answer in answers:
+                await open_answers.enter_async_context(aclosing(answer))
+            begun = [await anext(answer) for answer in answers]  # raises what is wrong with any of them
         _add_up(meter, meters)
         started = [event for event in begun if isinstance(event, Started)]
         yield Started(sum(event.prompt_tokens for event in started), max(event.context for event in started))

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from math import ceil
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -20,12 +21,20 @@ from ggufrun.api.calls.transcript import Transcript
 from ggufrun.api.calls.usage import cached_tokens, tokens_per_second
 from ggufrun.api.front.access import access_of
 from ggufrun.api.front.guard import request_id
+from ggufrun.api.front.key_check import caller_of
 from ggufrun.api.gateway import Gateway, gateway_of
-from ggufrun.api.manage.control import LOCAL_KEY
 from ggufrun.chat.types import ChatEvent, ChatModel, ChoiceFinished, Completed, Meter, ModelInfo
-from ggufrun.errors import Forbidden, QuotaUsed, Unauthorized
+from ggufrun.errors import (
+    AdminKeyNeeded,
+    CannotLoad,
+    Forbidden,
+    ModelFileError,
+    OptionError,
+    OutOfMemory,
+    QuotaUsed,
+)
 from ggufrun.records.keys import Key
-from ggufrun.records.ledger import Entry
+from ggufrun.records.ledger import DAY_S, Entry
 
 _bearer = HTTPBearer(auto_error=False, description="Any key works until one is made with `ggufrun keys add`.")
 _CALL = "ggufrun.call"  # its place in the scope
@@ -56,14 +65,18 @@ class Call:
     async def model(self, name: str) -> AsyncIterator[ChatModel]:
         """The model that `name` means, for as long as it is held.
 
-        Raises UnknownModel, Forbidden or QuotaUsed where the key's rights end, what loading raises, and ClientLeft.
+        Raises UnknownModel, Forbidden or QuotaUsed where the key's rights end, CannotLoad or ModelLoading where it does
+        not come, and ClientLeft.
         """
-        found = self.gateway.find(name)
+        found = self.gateway.find(name, self.key)
         info = self.info = found.info
         await self._check_rights(info)
         async with AsyncExitStack() as stack:
             leased = stack.enter_async_context(self.gateway.models.lease(info.name))
-            model = await (leased if found.state == "ready" else unless_left(self.request.receive, leased))
+            try:
+                model = await (leased if found.state == "ready" else unless_left(self.request.receive, leased))
+            except (ModelFileError, OutOfMemory, OptionError) as error:
+                raise CannotLoad(info.name) from error
             self.info = model.info
             yield model
 
@@ -72,6 +85,10 @@ class Call:
         if self.info is None or self.info.price is None:
             return None
         return self.info.price.usd(self.meter.prompt_tokens, self.meter.completion_tokens)
+
+    def cost_headers(self) -> dict[str, str]:
+        cost = self.cost_usd()
+        return {} if cost is None else {"x-ggufrun-cost-usd": f"{cost:.8f}"}
 
     def watch(self, event: ChatEvent) -> None:
         """Take note of how the answer ends; the last event closes the call."""
@@ -94,6 +111,8 @@ class Call:
         if self._closed:
             return
         self._closed = True
+        if self.gateway.ledger is not None:
+            self.gateway.ledger.end(self.id)
         total_s = time.perf_counter() - self._clock
         entry = Entry(
             time=self.started,
@@ -131,32 +150,22 @@ class Call:
     async def _check_rights(self, info: ModelInfo) -> None:
         if self.key is None:
             return
-        names = {name.lower() for name in (info.name, *info.aliases)}
-        if self.key.models and names.isdisjoint(name.lower() for name in self.key.models):
+        if not self.key.may_use((info.name, *info.aliases)):
             raise Forbidden(f"The key {self.key.name!r} may not use {info.name}.", "Ask for one of its models.")
         ledger = self.gateway.ledger
         if self.key.tokens_per_day is not None and ledger is not None:
             used = await ledger.used_today(self.key.name)
             if used >= self.key.tokens_per_day:
-                raise QuotaUsed(self.key.name, self.key.tokens_per_day, used)
+                raise QuotaUsed(self.key.name, self.key.tokens_per_day, used, ceil(DAY_S - time.time() % DAY_S))
+            ledger.begin(self.id, self.key.name, lambda: self.meter.prompt_tokens + self.meter.completion_tokens)
 
 
-async def authorized(request: Request, credentials: Credentials) -> Key | None:
-    """The caller's key; None where none is asked for. Raises Unauthorized."""
-    gateway = gateway_of(request)
-    # Anthropic's clients send x-api-key, some of them beside a bearer token of another service.
-    given = [secret for secret in (credentials and credentials.credentials, request.headers.get("x-api-key")) if secret]
-    if gateway.control is not None and any(map(gateway.control.admits, given)):
-        return LOCAL_KEY
-    if gateway.keys is None or not gateway.keys.any():
-        if gateway.settings.loopback:
-            return None
-        raise Unauthorized(given=False)  # others can reach us, and the keys are gone
-    for secret in given:
-        if (key := gateway.keys.find(secret)) is not None:
-            access_of(request.scope).key = key.name
-            return key
-    raise Unauthorized(given=bool(given))
+async def authorized(request: Request, _: Credentials) -> Key | None:
+    """The caller's key, as `KeyCheck` has found it; None where none is asked for. Raises Unauthorized.
+
+    The credentials are there for the OpenAPI document.
+    """
+    return caller_of(request.scope, gateway_of(request))
 
 
 async def begin(request: Request, key: Annotated[Key | None, Depends(authorized)]) -> Call:
@@ -177,12 +186,19 @@ def endpoint_of(scope: Scope) -> str:
 
 
 async def administer(request: Request, key: Annotated[Key | None, Depends(authorized)]) -> Gateway:
-    """The dependency of every management route: the gateway, for a key with the admin scope. Raises Forbidden."""
+    """The dependency of every management route: the gateway, for a key with the admin scope.
+
+    A server that runs by itself asks for one also where chatting needs none: any program and any page that may chat
+    could stop it otherwise. Raises AdminKeyNeeded or Forbidden.
+    """
     gateway = gateway_of(request)
+    if key is None and gateway.control is not None:
+        raise AdminKeyNeeded
     if key is not None and key.scope != "admin":
         raise Forbidden(f"The key {key.name!r} may chat, not manage.", "Make one: ggufrun keys add NAME --scope admin.")
     return gateway
 
 
+Caller = Annotated[Key | None, Depends(authorized)]
 Begun = Annotated[Call, Depends(begin)]
 Administered = Annotated[Gateway, Depends(administer)]

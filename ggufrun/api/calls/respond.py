@@ -84,8 +84,7 @@ async def _answer(call: Call, model: str, request: Asked, form: Form) -> Respons
         for task in (work, gone):
             task.cancel()
         await asyncio.gather(work, gone, return_exceptions=True)
-    cost = call.cost_usd()
-    return JSONResponse(body, headers={} if cost is None else {"x-ggufrun-cost-usd": f"{cost:.8f}"})
+    return JSONResponse(body, headers=call.cost_headers())
 
 
 async def _collect(call: Call, name: str, request: Asked, form: Form) -> dict[str, Any]:

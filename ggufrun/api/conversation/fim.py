@@ -7,11 +7,13 @@ from fastapi import APIRouter, Response
 from ggufrun.api.calls.call import Begun
 from ggufrun.api.calls.dialect import dialect_of
 from ggufrun.api.calls.respond import respond
-from ggufrun.api.conversation.chat import ChatForm, check_fields
-from ggufrun.api.conversation.incoming import Body
+from ggufrun.api.conversation.chat import ChatForm
+from ggufrun.api.conversation.fields import check_fields
+from ggufrun.api.conversation.incoming import Body, given
 from ggufrun.api.conversation.replies import ChatCompletion
+from ggufrun.api.conversation.sampling import ModelName, Stop, options_of
 from ggufrun.api.docs import answers
-from ggufrun.chat.types import ChatOptions, TextRequest
+from ggufrun.chat.types import TextRequest
 
 router = APIRouter()
 _FOREIGN = ("seed", "top_k", "min_p")  # fields that the hosted API does not have
@@ -42,7 +44,7 @@ _STREAM = (
 class FimBody(Body):
     """Code before and behind a gap. `seed`, `top_k` and `min_p` are ours; null means "not given"."""
 
-    model: str = ""
+    model: ModelName = ""
     prompt: str
     suffix: str | None = None
     temperature: float | None = None
@@ -50,7 +52,7 @@ class FimBody(Body):
     max_tokens: int | None = None
     min_tokens: int | None = None
     stream: bool | None = None
-    stop: str | tuple[str, ...] | None = None
+    stop: Stop | None = None
     random_seed: int | None = None
     metadata: dict[str, Any] | None = None
     prompt_cache_key: str | None = None
@@ -58,18 +60,9 @@ class FimBody(Body):
     top_k: int | None = None
     min_p: float | None = None
 
-    def to_request(self) -> TextRequest:
-        options = ChatOptions(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            min_p=self.min_p,
-            seed=self.seed if self.random_seed is None else self.random_seed,
-            max_tokens=self.max_tokens,
-            min_tokens=self.min_tokens,
-            stop=(self.stop,) if isinstance(self.stop, str) else self.stop,
-        )
-        return TextRequest(self.prompt, self.suffix or "", options)
+    def to_request(self, *, fits: bool = False) -> TextRequest:
+        options = options_of(self, seed=self.seed if self.random_seed is None else self.random_seed)
+        return TextRequest(self.prompt, self.suffix or "", options, fits=fits)
 
 
 @router.post(
@@ -81,5 +74,6 @@ class FimBody(Body):
 async def fim_completions(body: FimBody, call: Begun) -> Response:
     """What stands between `prompt` and `suffix`. A model without tokens for this is a 400."""
     call.dialect = dialect_of(call.request.headers)
-    check_fields(body, call, _FOREIGN)
-    return await respond(call, body.model, body.to_request(), ChatForm(1), streamed=bool(body.stream))
+    check_fields(body, call, given(body, _FOREIGN))
+    request = body.to_request(fits=call.strict)
+    return await respond(call, body.model, request, ChatForm(1), streamed=bool(body.stream))

@@ -4,13 +4,14 @@ Also the base of every request body: unknown fields are kept, so that `extras` c
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from ggufrun.chat.types import Content, FunctionCall, Message, TextChunk, ThinkingChunk, ToolCall
-from ggufrun.errors import OutOfRange, Unsupported
+from ggufrun.errors import OutOfRange, Unsupported, cut
 
 Location = tuple[str | int, ...]
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -55,6 +56,20 @@ def _mended(data: Any) -> Any:
     return [_mended(value) for value in data] if isinstance(data, list) else data
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What the hosted API refuses, in its words."""
+
+    at: Location
+    type: str = "extra_forbidden"
+    message: str = "Extra inputs are not permitted"
+
+
+def given(body: BaseModel, names: Iterable[str], at: Location = ()) -> Iterator[Fault]:
+    """Those of the fields `names` that the request has."""
+    return (Fault((*at, name)) for name in names if getattr(body, name) is not None)
+
+
 def extras(body: BaseModel, at: Location = ()) -> Iterator[Location]:
     """Where the request has fields that its schema does not know."""
     for name in body.__pydantic_extra__ or {}:
@@ -90,6 +105,10 @@ class ContentPart(Body):
     resource: dict[str, Any] | None = None
 
 
+_OPENAI_FIELDS: Final = ("refusal", "reasoning_content", "function_call")
+_OPENAI_ROLES: Final = ("developer", "function")
+
+
 class IncomingMessage(Body):
     """One message. `developer` is OpenAI's `system`, `function` its old `tool`."""
 
@@ -102,6 +121,12 @@ class IncomingMessage(Body):
     reasoning_content: str | None = None
     function_call: FunctionCall | None = None
     refusal: str | None = None
+
+    def foreign(self, at: Location) -> Iterator[Fault]:
+        """What Mistral's API does not know of it."""
+        if self.role in _OPENAI_ROLES:
+            yield Fault((*at, "role"), "literal_error", "Input should be 'system', 'user', 'assistant' or 'tool'")
+        yield from given(self, _OPENAI_FIELDS if self.role == "tool" else ("name", *_OPENAI_FIELDS), at)
 
     def to_message(self, index: int) -> Message:
         """Raises Unsupported for a part that this server does not take; `index` is the message's in the request."""
@@ -150,7 +175,7 @@ def _part(part: ContentPart, at: str) -> TextChunk | ThinkingChunk | None:
             return TextChunk(text=_resource_text(part, at))
         case "text" | "thinking":
             raise OutOfRange(f"A {part.type} part has no {part.type}.", "Add it.", f"{at}.{part.type}")
-    raise Unsupported(_REFUSED.get(part.type, f"Parts of type {part.type!r} are not known."), "Send text.", at)
+    raise Unsupported(_REFUSED.get(part.type, f"Parts of type {cut(part.type)!r} are not known."), "Send text.", at)
 
 
 def _resource_text(part: ContentPart, at: str) -> str:

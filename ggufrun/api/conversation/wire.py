@@ -1,11 +1,13 @@
 """The body of POST /v1/chat/completions, in both dialects' spellings, and its translation to a `ChatRequest`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from ggufrun.api.conversation.incoming import Body, IncomingMessage
+from ggufrun.api.conversation.incoming import Body, Fault, IncomingMessage, given
+from ggufrun.api.conversation.sampling import ModelName, Stop, options_of
 from ggufrun.chat.types import (
     ChatOptions,
     ChatRequest,
@@ -17,7 +19,7 @@ from ggufrun.chat.types import (
     Tool,
     ToolChoice,
 )
-from ggufrun.errors import OutOfRange, Unsupported
+from ggufrun.errors import OutOfRange, Unsupported, cut
 
 
 class JsonSchema(Body):
@@ -52,9 +54,14 @@ class IncomingTool(Body):
     function: ToolFunction | None = None
 
 
+class AllowedTool(Body):
+    type: Literal["function"] = "function"
+    function: NamedFunction
+
+
 class AllowedTools(Body):
     mode: Literal["auto", "required"] = "auto"
-    tools: tuple[dict[str, Any], ...] = ()
+    tools: tuple[AllowedTool, ...] = ()
 
 
 class ChosenTool(Body):
@@ -98,14 +105,14 @@ class ChatCompletionBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
 
-    model: str = ""
+    model: ModelName = ""
     messages: tuple[IncomingMessage, ...]
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     min_tokens: int | None = None
     stream: bool | None = None
-    stop: str | tuple[str, ...] | None = None
+    stop: Stop | None = None
     random_seed: int | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
@@ -151,7 +158,12 @@ class ChatCompletionBody(Body):
         names = (*self.model_fields_set, *(self.__pydantic_extra__ or {}))
         return {name: value for name in names if (value := getattr(self, name, None)) is not None}
 
-    def to_request(self, *, strict_order: bool = False) -> ChatRequest:
+    def foreign(self) -> Iterator[Fault]:
+        """What Mistral's API does not know of it, beside fields that nobody knows."""
+        messages = (message.foreign(("messages", index)) for index, message in enumerate(self.messages))
+        return chain(given(self, _OPENAI_FIELDS), chain.from_iterable(messages))
+
+    def to_request(self, *, strict_order: bool = False, fits: bool = False) -> ChatRequest:
         """Raises RequestError for fields that contradict each other or that this server does not have."""
         self._refuse()
         tools, choice = self._tools()
@@ -164,6 +176,7 @@ class ChatCompletionBody(Body):
             constraint=_constraint(self.response_format),
             live=bool(self.stream),
             strict_order=strict_order,
+            fits=fits,
             safe_prompt=bool(self.safe_prompt),
             prompt_mode=self.prompt_mode,
         )
@@ -175,24 +188,16 @@ class ChatCompletionBody(Body):
                 raise Unsupported(message, hint, name)
         if self.modalities and set(self.modalities) - {"text"}:
             raise Unsupported("Only text comes out of this server.", 'Use modalities ["text"].', "modalities")
+        if self.top_logprobs and not self.logprobs:
+            raise OutOfRange("top_logprobs needs logprobs.", "Set logprobs to true as well.", "top_logprobs")
 
     def _options(self) -> ChatOptions:
         most = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-        return ChatOptions(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            min_p=self.min_p,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            repetition_penalty=self.repetition_penalty,
+        return options_of(
+            self,
             seed=self.seed if self.random_seed is None else self.random_seed,
             max_tokens=most,
-            min_tokens=self.min_tokens,
-            stop=(self.stop,) if isinstance(self.stop, str) else self.stop,
-            logit_bias=tuple((self.logit_bias or {}).items()),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
-            n=1 if self.n is None else self.n,
             reasoning_effort=self.reasoning_effort,
         )
 
@@ -204,10 +209,10 @@ class ChatCompletionBody(Body):
         if choice.type == "function" and choice.function is not None:
             return tools, NamedTool(function=choice.function)
         if choice.type == "allowed_tools" and choice.allowed_tools is not None:
-            allowed = {tool.get("function", {}).get("name") for tool in choice.allowed_tools.tools}
-            return tuple(tool for tool in tools if tool.function.name in allowed), choice.allowed_tools.mode
+            allowed = [each.function.name for each in choice.allowed_tools.tools]
+            return only_allowed(tools, allowed, "tool_choice.allowed_tools.tools"), choice.allowed_tools.mode
         hint = 'Use "auto", "none", "any", or {"type": "function", "function": {"name": …}}.'
-        raise OutOfRange(f"tool_choice of type {choice.type!r} is not known.", hint, "tool_choice")
+        raise OutOfRange(f"tool_choice of type {cut(choice.type)!r} is not known.", hint, "tool_choice")
 
 
 _REFUSED: Final = {
@@ -220,17 +225,27 @@ _REFUSED: Final = {
     "function_call": ("function_call is of the old style.", "Use tool_choice."),
 }
 
-OPENAI_FIELDS: Final = (
+_OPENAI_FIELDS: Final = (
     *("max_completion_tokens", "seed", "stream_options", "logit_bias", "modalities", "audio", "web_search_options"),
     *("functions", "function_call", "user", "store", "verbosity", "safety_identifier", "prompt_cache_retention"),
     "min_p",
 )
 
 
+def only_allowed(tools: Sequence[Tool], names: Sequence[str], at: str) -> tuple[Tool, ...]:
+    """Those of the names. Raises OutOfRange for a name that no tool has; `at` is where the names stand."""
+    known = {tool.function.name for tool in tools}
+    for index, name in enumerate(names):
+        if name not in known:
+            message = f"tool_choice allows {cut(name)!r}, which is not among the tools."
+            raise OutOfRange(message, "Add it to tools, or leave it out.", f"{at}.{index}")
+    return tuple(tool for tool in tools if tool.function.name in names)
+
+
 def _tool(tool: IncomingTool, index: int) -> Tool:
     if tool.type != "function":
         hint = "Use tools of type function."
-        raise Unsupported(f"Tools of type {tool.type!r} are not run here.", hint, f"tools.{index}.type")
+        raise Unsupported(f"Tools of type {cut(tool.type)!r} are not run here.", hint, f"tools.{index}.type")
     if tool.function is None:
         raise OutOfRange("A tool has no function.", "Add its name and parameters.", f"tools.{index}.function")
     given = tool.function

@@ -5,13 +5,14 @@ Plain ASGI, so that a stream of tokens passes it without cost.
 
 import logging
 import uuid
+from collections.abc import Sequence
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ggufrun.api.front.access import access_of, begin_access
 from ggufrun.api.front.body_limit import BodyLimit
-from ggufrun.api.front.host_check import HostCheck
+from ggufrun.api.front.host_check import HostCheck, manages
 from ggufrun.api.gateway import ServerSettings
 
 _EXPOSED = ("x-request-id", "retry-after", "x-should-retry", "x-ggufrun-cost-usd")
@@ -22,17 +23,28 @@ def guarded(app: ASGIApp, settings: ServerSettings) -> ASGIApp:
     """The application behind all of it, from the inside to the outside; errors of the inner ones have CORS headers."""
     app = BodyLimit(app, settings.max_body)
     if settings.cors:
-        app = CORSMiddleware(
+        app = Pages(app, settings.cors)
+    if settings.loopback or settings.allowed_hosts:
+        app = HostCheck(app, settings.allowed_hosts, settings.cors, loopback=settings.loopback)
+    return Guard(app, settings.root_path)
+
+
+class Pages:
+    """CORS for web pages of these origins. They may use the models, never manage the server."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app = app
+        self._cors = CORSMiddleware(
             app,
-            allow_origins=settings.cors,
+            allow_origins=origins,
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=_EXPOSED,
             allow_private_network=True,  # a page of the internet that was named may call this machine
         )
-    if settings.loopback or settings.allowed_hosts:
-        app = HostCheck(app, settings.allowed_hosts, settings.cors, loopback=settings.loopback)
-    return Guard(app, settings.root_path)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._app if manages(scope) else self._cors)(scope, receive, send)
 
 
 def request_id(scope: Scope) -> str:

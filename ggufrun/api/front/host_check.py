@@ -19,7 +19,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class HostCheck:
-    """`hosts`: names beside the loopback's; `origins`: of pages that may call, "*" for all.
+    """`hosts`: names beside the loopback's; `origins`: of pages that may call, "*" for all, but for the management.
 
     `loopback`: addresses instead of names must be the loopback's. No name resolves to an address by itself, so they
     cannot be rebound, and elsewhere all of them are fine.
@@ -31,18 +31,20 @@ class HostCheck:
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = self._fault(dict(scope["headers"])) if scope["type"] == "http" else None
+        error = self._fault(scope, dict(scope["headers"])) if scope["type"] == "http" else None
         if error is None:
             await self._app(scope, receive, send)
         else:
             await error_response(error)(scope, receive, send)
 
-    def _fault(self, headers: dict[bytes, bytes]) -> AccessError | None:
+    def _fault(self, scope: Scope, headers: dict[bytes, bytes]) -> AccessError | None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._is_ours(_place(f"//{host}")[0]):
             return HostRefused()
         origin = headers.get(b"origin")
-        if origin is None or "*" in self._origins or origin.decode("latin-1") in self._origins:
+        if origin is None:
+            return None
+        if not manages(scope) and ("*" in self._origins or origin.decode("latin-1") in self._origins):
             return None
         name, port = _place(origin.decode("latin-1").lower())
         # A proxy may give us another Host than the browser gave it, so its own names count too.
@@ -57,6 +59,11 @@ class HostCheck:
         except ValueError:
             return False
         return address.is_loopback or not self._loopback
+
+
+def manages(scope: Scope) -> bool:
+    """Whether the request is to manage the server. No page of another origin does that, whatever --cors says."""
+    return bool(scope["path"].removeprefix(scope.get("root_path", "")).startswith("/ggufrun/"))
 
 
 def _place(url: str) -> tuple[str, int | None]:

@@ -1,4 +1,4 @@
-"""/ggufrun/v1: what is managed over HTTP. All of it needs the admin scope, once there are keys."""
+"""/ggufrun/v1: what is managed over HTTP. All of it needs the admin scope, on a server also before there are keys."""
 
 import asyncio
 import os
@@ -6,10 +6,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from ggufrun.api.calls.call import Administered
+from ggufrun.api.calls.event_stream import unless_left
 from ggufrun.api.conversation.incoming import Body
 from ggufrun.api.docs import errors
 from ggufrun.api.gateway import Gateway
@@ -97,13 +98,14 @@ class ListedKeys(BaseModel):
 class NewKey(Body):
     name: str = Field(examples=["laptop"])
     scope: Literal["chat", "admin"] = "chat"
-    tokens_per_day: int | None = Field(None, description="Prompt and answer together, each day (UTC).")
+    tokens_per_day: int | None = Field(None, ge=1, lt=2**63, description="Prompt and answer together, each day (UTC).")
     models: list[str] = Field([], description="Names of the models it may use; none: all.")
 
 
 class MadeKey(BaseModel):
     name: str
     key: str = Field(description="The secret. It is shown this once.")
+    note: str = Field("", description="What may not be as it was meant.")
 
 
 class ServerState(BaseModel):
@@ -131,10 +133,11 @@ async def managed_model(name: str, gateway: Administered) -> ManagedModel:
 async def load_model(
     name: str,
     gateway: Administered,
+    request: Request,
     wait: Annotated[bool, Query(description="Answer when it is loaded; otherwise at once.")] = True,
 ) -> ManagedModel:
     found = _find(gateway, name).info.name
-    await gateway.models.load(found, wait=wait)
+    await unless_left(request.receive, gateway.models.load(found, wait=wait))
     return ManagedModel.of(_find(gateway, found))
 
 
@@ -142,11 +145,12 @@ async def load_model(
 async def unload_model(
     name: str,
     gateway: Administered,
+    request: Request,
     wait: Annotated[bool, Query(description="Answer when its memory is free; otherwise at once.")] = True,
 ) -> ManagedModel:
     """Requests that it answers are waited for; new ones load it again."""
     found = _find(gateway, name).info.name
-    await gateway.models.unload(found, wait=wait)
+    await unless_left(request.receive, gateway.models.unload(found, wait=wait))
     return ManagedModel.of(_find(gateway, found))
 
 
@@ -167,18 +171,22 @@ async def usage_sums(
 
 @router.get("/keys", summary="List the keys, without their secrets", responses=_KEYS)
 async def list_keys(gateway: Administered) -> ListedKeys:
-    return ListedKeys(data=[ListedKey.of(key) for key in _keys(gateway).listed()])
+    return ListedKeys(data=[ListedKey.of(key) for key in await asyncio.to_thread(_keys(gateway).listed)])
 
 
-@router.post("/keys", summary="Make a key", responses=_KEYS, status_code=201)
+@router.post("/keys", summary="Make a key", responses={**_KEYS, **errors(409, 503)}, status_code=201)
 async def make_key(body: NewKey, gateway: Administered) -> MadeKey:
     """From the first one on, every request needs a key."""
-    return MadeKey(name=body.name, key=_keys(gateway).add(body.name, body.scope, body.tokens_per_day, body.models))
+    add = _keys(gateway).add
+    secret = await asyncio.to_thread(add, body.name, body.scope, body.tokens_per_day, body.models)
+    served = {name.lower() for model in gateway.models.served() for name in model.names}
+    missing = ", ".join(name for name in body.models if name.lower() not in served)
+    return MadeKey(name=body.name, key=secret, note=f"Not served here now: {missing}." if missing else "")
 
 
-@router.delete("/keys/{name}", summary="Revoke a key", responses=_KEYS)
+@router.delete("/keys/{name}", summary="Revoke a key", responses={**_KEYS, **errors(404, 503)})
 async def revoke_key(name: str, gateway: Administered) -> ListedKey:
-    return ListedKey.of(_keys(gateway).revoke(name))
+    return ListedKey.of(await asyncio.to_thread(_keys(gateway).revoke, name))
 
 
 @router.get("/server", summary="The server itself", responses=_REFUSED)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from ggufrun.api.calls.call import authorized
+from ggufrun.api.calls.call import Caller
 from ggufrun.api.conversation.replies import ModelCard, ModelList
 from ggufrun.api.docs import errors
 from ggufrun.api.gateway import Gateway, gateway_of
@@ -18,6 +18,7 @@ _started = int(time.time())
 _Gateway = Annotated[Gateway, Depends(gateway_of)]
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", tags=["server"], summary="Whether the server answers")
 async def health() -> Mapping[str, str]:
     return {"status": "ok"}
@@ -27,24 +28,26 @@ async def health() -> Mapping[str, str]:
     "/v1/models",
     tags=["models"],
     summary="List the models",
-    dependencies=[Depends(authorized)],
     responses={200: {"model": ModelList}, **errors(401)},
 )
-async def list_models(gateway: _Gateway) -> Mapping[str, Any]:
-    return {"object": "list", "data": [card(model) for model in gateway.models.served()]}
+async def list_models(gateway: _Gateway, key: Caller) -> Mapping[str, Any]:
+    """Those that the key may use."""
+    return {"object": "list", "data": [card(model) for model in gateway.visible(key)]}
 
 
 @router.get(
     "/v1/models/{id:path}",
     tags=["models"],
     summary="One model",
-    dependencies=[Depends(authorized)],
     responses={200: {"model": ModelCard}, **errors(401, 404)},
 )
-async def retrieve_model(id: str, gateway: _Gateway) -> Mapping[str, Any]:
+async def retrieve_model(id: str, gateway: _Gateway, key: Caller) -> Mapping[str, Any]:
     """The model by its name or one of its aliases."""
     try:
-        return card(gateway.find(id))
+        found = gateway.find(id, key)
+        if key is not None and not key.may_use(found.names):
+            raise UnknownModel(id, [model.info.name for model in gateway.visible(key)])
+        return card(found)
     except UnknownModel as error:
         raise ModelNotFound(id, error.served) from error
 

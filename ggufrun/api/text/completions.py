@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict
 from ggufrun.api.calls.call import Begun, Call
 from ggufrun.api.calls.dialect import Dialect
 from ggufrun.api.calls.respond import respond
-from ggufrun.api.conversation.chat import check_fields
+from ggufrun.api.conversation.fields import check_fields
 from ggufrun.api.conversation.incoming import Body
 from ggufrun.api.conversation.replies import Usage
+from ggufrun.api.conversation.sampling import ModelName, Stop, options_of
 from ggufrun.api.conversation.wire import StreamOptions
 from ggufrun.api.docs import answers
+from ggufrun.api.text.inputs import Inputs
 from ggufrun.api.text.text_completion import TextBody, TextStream
 from ggufrun.chat.types import ChatOptions, TextRequest
 from ggufrun.errors import OutOfRange, Unsupported
@@ -58,8 +60,8 @@ class TextCompletion(BaseModel):
 class CompletionBody(Body):
     """OpenAI's fields, then ours. Several prompts give several choices: `n` for each, in order."""
 
-    model: str = ""
-    prompt: str | tuple[str, ...] | tuple[int, ...] | tuple[tuple[int, ...], ...]
+    model: ModelName = ""
+    prompt: Inputs
     suffix: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
@@ -70,7 +72,7 @@ class CompletionBody(Body):
     stream_options: StreamOptions | None = None
     logprobs: int | None = None
     echo: bool | None = None
-    stop: str | tuple[str, ...] | None = None
+    stop: Stop | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[int, float] | None = None
@@ -106,22 +108,8 @@ class CompletionBody(Body):
             raise Unsupported("Logprobs of the prompt are not supported.", "Leave echo or logprobs out.", "echo")
 
     def _options(self) -> ChatOptions:
-        return ChatOptions(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            min_p=self.min_p,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            repetition_penalty=self.repetition_penalty,
-            seed=self.seed,
-            max_tokens=_MAX_TOKENS if self.max_tokens is None else self.max_tokens,
-            min_tokens=self.min_tokens,
-            stop=(self.stop,) if isinstance(self.stop, str) else self.stop,
-            logit_bias=tuple((self.logit_bias or {}).items()),
-            logprobs=self.logprobs,
-            n=1 if self.n is None else self.n,
-        )
+        most = _MAX_TOKENS if self.max_tokens is None else self.max_tokens
+        return options_of(self, max_tokens=most, logprobs=self.logprobs)
 
 
 @dataclass(frozen=True, slots=True)

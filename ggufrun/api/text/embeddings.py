@@ -3,20 +3,22 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
-from pydantic_core import PydanticCustomError, to_json
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
 
 from ggufrun.api.calls.call import Begun, Call
 from ggufrun.api.calls.dialect import dialect_of
 from ggufrun.api.calls.event_stream import unless_left
 from ggufrun.api.calls.usage import usage_of
-from ggufrun.api.conversation.chat import check_fields
-from ggufrun.api.conversation.incoming import Body
+from ggufrun.api.conversation.fields import check_fields
+from ggufrun.api.conversation.incoming import Body, given
 from ggufrun.api.conversation.replies import Usage
+from ggufrun.api.conversation.sampling import ModelName
 from ggufrun.api.docs import Responses, errors
+from ggufrun.api.text.inputs import Inputs
 from ggufrun.api.text.vectors import OutputType, VectorForm
 from ggufrun.chat.types import Embeddings, TextRequest
 from ggufrun.errors import OutOfRange
@@ -31,20 +33,6 @@ _EXAMPLE: dict[str, Any] = {
     "data": [{"object": "embedding", "index": 0, "embedding": [0.0123, -0.0456, 0.0789]}],
     "usage": {"prompt_tokens": 6, "completion_tokens": 0, "total_tokens": 6},
 }
-_Token = Annotated[int, Field(strict=True)]
-_OneOf = str | tuple[str, ...] | tuple[_Token, ...] | tuple[tuple[_Token, ...], ...]
-
-
-def _in_one_sentence(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Pydantic lists what is wrong with a union kind by kind."""
-    try:
-        return check(value)
-    except ValidationError:
-        reason = "Input should be a text, a list of texts, or token ids: one list of numbers, or a list of such lists"
-        raise PydanticCustomError("input_type", reason) from None
-
-
-_Input = Annotated[_OneOf, WrapValidator(_in_one_sentence)]
 
 
 class EmbeddingsBody(Body):
@@ -52,8 +40,8 @@ class EmbeddingsBody(Body):
     `output_dimension`. null means "not given".
     """
 
-    model: str = ""
-    input: _Input = Field(examples=[["The first text.", "The second one."]])
+    model: ModelName = ""
+    input: Inputs = Field(examples=[["The first text.", "The second one."]])
     output_dimension: int | None = None
     dimensions: int | None = None
     output_dtype: OutputType | None = None
@@ -109,7 +97,7 @@ _RESPONSES: Responses = {
 async def embeddings(body: EmbeddingsBody, call: Begun) -> Response:
     """One vector of unit length for each text, so that dot products are cosines. A chat model makes none: a 400."""
     call.dialect = dialect_of(call.request.headers)
-    check_fields(body, call, _FOREIGN)
+    check_fields(body, call, given(body, _FOREIGN))
     inputs, form = body.inputs(), body.form()
     call.ask(tuple(TextRequest(each) for each in inputs))
     async with call.model(body.model) as model:
@@ -118,10 +106,8 @@ async def embeddings(body: EmbeddingsBody, call: Begun) -> Response:
         made = await unless_left(call.request.receive, model.embed(inputs))
         call.meter.prompt_tokens = sum(made.tokens)
         content = await asyncio.to_thread(_reply, call, model.info.name, made, form)
-    cost = call.cost_usd()
     call.close(200, "stop")
-    headers = {} if cost is None else {"x-ggufrun-cost-usd": f"{cost:.8f}"}
-    return Response(content, media_type="application/json", headers=headers)
+    return Response(content, media_type="application/json", headers=call.cost_headers())
 
 
 def _reply(call: Call, model: str, made: Embeddings, form: VectorForm) -> bytes:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from ggufrun.api.calls.call import Begun
 from ggufrun.api.calls.dialect import Dialect, dialect_of
-from ggufrun.api.conversation.chat import check_fields
+from ggufrun.api.conversation.fields import check_fields
 from ggufrun.api.conversation.incoming import IncomingMessage
 from ggufrun.api.conversation.wire import ChatCompletionBody
 from ggufrun.api.docs import Responses, errors
