@@ -17,6 +17,11 @@ from types import TracebackType
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")
 
 
+def _take_the_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job, such as a suite may run in, ignores it
+
+
 class Terminal:
     """Runs `python -m MODULE ARGS…` with a terminal of 100 columns as its three streams."""
 
@@ -32,7 +37,7 @@ class Terminal:
             stderr=far,
             env={**inherited, **known, **environment},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_the_terminal,
         )
         os.close(far)
         self.raw = ""
