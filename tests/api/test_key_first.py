@@ -18,6 +18,8 @@ from tests.api.scripted import PlayedModel, client_of, listening
 from tests.api.test_authorization import bearer
 from tests.api.test_guard import ANSWER, CHAT, HELLO
 
+pytestmark = pytest.mark.process
+
 MANAGED = "/ggufrun/v1/models"
 
 

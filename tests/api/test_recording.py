@@ -37,6 +37,8 @@ from ggufrun.records.ledger import Ledger
 from tests.api.entries import STEPS, rows
 from tests.api.scripted import PlayedModel, listening, until_ended
 
+pytestmark = pytest.mark.process
+
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "played", "messages": [{"role": "user", "content": "a secret question"}]}
 START: tuple[ChatEvent, ...] = (Started(7, 100), PromptProcessed(7, 7, 3))

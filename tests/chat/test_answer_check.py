@@ -16,6 +16,8 @@ from ggufrun.chat.answer_check import Checkers, CheckTimeout, cut_short, incompl
 from ggufrun.errors import EngineError
 from tests.engine.services import until_gone
 
+pytestmark = pytest.mark.process
+
 HOSTILE = json.dumps({"type": "string", "pattern": "^(a|a)*(?!x)b$"})
 LONG = json.dumps("a" * 60)
 PROGRAM = [sys.executable, "-P", "-m", "ggufrun.chat.schema_validation"]

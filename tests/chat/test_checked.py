@@ -29,6 +29,8 @@ from ggufrun.errors import BudgetTooSmall, EngineBusy, SchemaNotSatisfied
 from tests.chat.local_model import INFO, FakeEncoder
 from tests.fakes import FakeGeneration, FakeService, FakeVocabulary, Script
 
+pytestmark = pytest.mark.process
+
 UNIQUE = AnswerCheck(json.dumps({"type": "array", "uniqueItems": True}))
 COMPLETE = AnswerCheck()
 STOP, LENGTH = FinishReason.STOP, FinishReason.LENGTH

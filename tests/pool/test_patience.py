@@ -11,6 +11,8 @@ from ggufrun.pool.pool import ModelPool
 from tests.pool.fleet import Fleet
 from tests.pool.test_pool import GB, alive, pool_of, state, until, use
 
+pytestmark = pytest.mark.process
+
 HASTY = PoolSettings(max_loaded=1, patience_s=0.02, load_timeout_s=0.1)
 
 
