@@ -76,7 +76,7 @@ class KeyExists(OptionError):
 
 class UnknownKey(OptionError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        there = f"There are: {', '.join(known)}." if known else "There is none."
+        there = f"There are: {', '.join(known)}." if known else "There are no keys; `ggufrun keys add NAME` makes one."
         super().__init__(f"There is no key called {cut(name)!r}.", there)
         self.name, self.known = name, tuple(known)
 

@@ -60,7 +60,7 @@ def wrong(schema: str, answer: str) -> str:
         error = best_match(validator.iter_errors(value))
     except (RecursionError, MemoryError, Unresolvable) as problem:
         return f"it could not be checked ({type(problem).__name__})"
-    except Exception as problem:  # Python's `re` refuses the schema's pattern, and the like
+    except BaseException as problem:  # where this process ends; a panic in rpds is no Exception, a refused pattern is
         return f"it could not be checked ({_short(str(problem))})"
     return "" if error is None else _sentence(error)
 

@@ -20,7 +20,6 @@ from ggufrun.engine.embedding_worker import EmbeddingWorker
 from ggufrun.engine.engine import Engine
 from ggufrun.engine.grammar import GrammarCompiler
 from ggufrun.engine.messages import (
-    Cancel,
     Fatal,
     LoadFailed,
     LoadProgress,
@@ -28,14 +27,13 @@ from ggufrun.engine.messages import (
     Ready,
     Start,
     Stop,
-    Submit,
-    ToWorker,
     WorkerSettings,
 )
 from ggufrun.engine.opened import Factory, Opened, OpenedModel
 from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.prefix_store import PrefixStore
-from ggufrun.engine.types import EngineEvent, EngineRequest, Failed, GenerationRequest, Tokens
+from ggufrun.engine.types import EngineEvent, EngineRequest, GenerationRequest, Tokens
+from ggufrun.engine.worker_loop import Inbox, WorkerLoop
 from ggufrun.errors import EngineError, GgufrunError
 
 EXIT_LOAD, EXIT_FATAL, EXIT_DEAF = 3, 4, 5
@@ -44,22 +42,20 @@ STOP_S = 2.0  # what saving prefixes may take at the end; the service kills afte
 PROGRESS_STEP = 0.01
 FLUSH_S = 0.02  # tokens wait this long for company: fifty updates a second look smooth, and each costs the parent time
 
-Inbox = SimpleQueue[ToWorker]
 log = logging.getLogger(__name__)
 
 
-class Worker:
+class Worker(WorkerLoop):
     """The loop over one opened model that generates; `EmbeddingWorker` has the other one."""
 
     def __init__(self, opened: OpenedModel, settings: WorkerSettings, inbox: Inbox, out: PipeWriter) -> None:
-        self._inbox, self._out = inbox, out
+        super().__init__(inbox, out)
         self._store = _open_store(opened, settings)
         engine = settings.engine
         self._grammars = GrammarCompiler(opened.vocabulary, jump_forward=engine.jump_forward, wrap_up=engine.wrap_up)
         self._engine = Engine(opened.backend, engine, self._grammars, self._store)
         self._held: list[EngineEvent] = []  # tokens that wait for company
         self._written = 0.0
-        self._stopping = False
         self._idle_work = True
 
     def run(self) -> None:
@@ -91,13 +87,6 @@ class Worker:
             self._out.write(merge_tokens(self._held))
             self._held, self._written = [], now
 
-    def _drain(self) -> None:
-        while not self._stopping:
-            try:
-                self._handle(self._inbox.get_nowait())
-            except Empty:
-                return
-
     def _wait(self) -> None:
         """Block until a message comes; after a quiet moment do idle work, bit by bit."""
         try:
@@ -112,25 +101,13 @@ class Worker:
         except GgufrunError as error:  # a request with a grammar will be told
             log.info("grammars cannot be used: %s", error)
 
-    def _handle(self, message: ToWorker) -> None:
-        match message:
-            case Submit(request):
-                self._submit(request)
-            case Cancel(id):
-                self._engine.cancel(id)
-            case Stop():
-                self._stopping = True
-            case Start():
-                raise EngineError("The worker was started twice.")
+    def _accept(self, request: EngineRequest) -> None:
+        if not isinstance(request, GenerationRequest):
+            raise TypeError("this model makes no embeddings")
+        self._engine.submit(request)
 
-    def _submit(self, request: EngineRequest) -> None:
-        try:
-            if not isinstance(request, GenerationRequest):
-                raise TypeError("this model makes no embeddings")
-            self._engine.submit(request)
-        except Exception as error:  # where this request ends; those that run know nothing of it
-            log.exception("a request could not be queued")
-            self._out.write([Failed(request.id, f"The engine cannot take this: {type(error).__name__}: {error}")])
+    def _cancel(self, id: int) -> None:
+        self._engine.cancel(id)
 
     def _idle(self) -> bool:
         try:

@@ -47,6 +47,8 @@ def connect(path: Path, busy_s: float = BUSY_S) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "Make it readable and writable for you, or set GGUFRUN_HOME to a folder that is."
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):  # damaged
+            hint = "Move it away: a new one is made. Its keys and calls are lost then."
         raise OptionError(f"{path}: the database of keys and calls cannot be opened ({reason}).", hint) from error
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ggufrun.chat import schema_validation
 from ggufrun.chat.answer_check import Checkers, CheckTimeout, cut_short, incomplete
 from ggufrun.errors import EngineError
 from tests.engine.services import until_gone
@@ -78,8 +79,13 @@ async def test_only_a_few_run_at_once() -> None:
 
 
 def _processes() -> list[psutil.Process]:
-    """This process's checkers."""
-    return [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
+    """This process's checkers; other tests before may have left it other children."""
+    found = []
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "ggufrun.chat.schema_validation" in each.cmdline():
+                found.append(each)
+    return found
 
 
 async def test_a_check_ends_where_its_parent_was_killed() -> None:
@@ -163,3 +169,14 @@ async def test_cancelling_ends_the_process() -> None:
         done, _ = await asyncio.wait([working], timeout=10)
         assert done and working.cancelled() and not _processes()
     assert await asyncio.wait_for(checkers.wrong("true", "1"), 20) == ""  # no place was kept
+
+
+def test_what_is_no_exception_of_pythons_is_a_verdict_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """As rpds, in Rust, raises where a reference leads to nothing but itself."""
+
+    def panic(errors: object) -> None:
+        raise PanicException("rpds")
+
+    monkeypatch.setattr(schema_validation, "best_match", panic)
+    assert schema_validation.wrong("true", "1") == "it could not be checked (rpds)"

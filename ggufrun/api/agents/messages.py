@@ -15,6 +15,7 @@ from ggufrun.api.calls.respond import respond
 from ggufrun.api.conversation.fields import check_fields
 from ggufrun.api.docs import Responses, answers, errors, example
 from ggufrun.api.errors import anthropic_envelope
+from ggufrun.chat.types import ModelInfo
 
 # For the document: `authorized` reads the header everywhere.
 _header = APIKeyHeader(name="x-api-key", auto_error=False, description="Where Anthropic's clients send the key.")
@@ -63,13 +64,11 @@ class MessageForm:
 
     given: str
 
-    def stream(self, call: Call) -> MessageStream:
-        assert call.info is not None
-        return MessageStream(call.info, self.given, call.id)
+    def stream(self, call: Call, info: ModelInfo) -> MessageStream:
+        return MessageStream(info, self.given, call.id)
 
-    def body(self, call: Call) -> MessageBody:
-        assert call.info is not None
-        return MessageBody(call.info, self.given)
+    def body(self, call: Call, info: ModelInfo) -> MessageBody:
+        return MessageBody(info, self.given)
 
 
 @router.post(

@@ -17,6 +17,7 @@ from ggufrun.api.calls.call import Begun, Call
 from ggufrun.api.calls.respond import respond
 from ggufrun.api.conversation.fields import check_fields
 from ggufrun.api.docs import Responses, answers, errors
+from ggufrun.chat.types import ModelInfo
 from ggufrun.errors import RequestError
 
 router = APIRouter()
@@ -68,15 +69,14 @@ class ResponseForm:
     asked: ResponsesBody
     given: str
 
-    def stream(self, call: Call) -> ResponseStream:
-        return ResponseStream(self._reply(call), self.given)
+    def stream(self, call: Call, info: ModelInfo) -> ResponseStream:
+        return ResponseStream(self._reply(info), self.given)
 
-    def body(self, call: Call) -> ResponseBody:
-        return ResponseBody(self._reply(call), self.given)
+    def body(self, call: Call, info: ModelInfo) -> ResponseBody:
+        return ResponseBody(self._reply(info), self.given)
 
-    def _reply(self, call: Call) -> Reply:
-        assert call.info is not None
-        return Reply(call.info, self.asked.echo(call.info), called_names(self.asked.tools or ()))
+    def _reply(self, info: ModelInfo) -> Reply:
+        return Reply(info, self.asked.echo(info), called_names(self.asked.tools or ()))
 
 
 @router.post(

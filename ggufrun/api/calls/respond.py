@@ -3,7 +3,6 @@
 Used by every endpoint that generates; what the reply looks like is its `Form`'s.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, aclosing
@@ -13,9 +12,9 @@ from fastapi.responses import JSONResponse, Response
 
 from ggufrun.api.calls.batch import Asked, complete
 from ggufrun.api.calls.call import Call
-from ggufrun.api.calls.event_stream import EventStream, client_left
+from ggufrun.api.calls.event_stream import EventStream, unless_left
 from ggufrun.api.errors import reply_to
-from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed
+from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed, ModelInfo
 from ggufrun.errors import GgufrunError
 
 _log = logging.getLogger(__name__)
@@ -49,11 +48,11 @@ class Body(Protocol):
 
 
 class Form(Protocol):
-    """How an endpoint writes its answers. `call.info` is set by then."""
+    """How an endpoint writes the answers of the model that `info` is of."""
 
-    def stream(self, call: Call) -> Lines: ...
+    def stream(self, call: Call, info: ModelInfo) -> Lines: ...
 
-    def body(self, call: Call) -> Body: ...
+    def body(self, call: Call, info: ModelInfo) -> Body: ...
 
 
 async def respond(call: Call, model: str, request: Asked, form: Form, *, streamed: bool) -> Response:
@@ -72,24 +71,13 @@ async def respond(call: Call, model: str, request: Asked, form: Form, *, streame
 
 async def _answer(call: Call, model: str, request: Asked, form: Form) -> Response:
     """The whole answer as one body; a client that leaves stops its generation."""
-    work = asyncio.create_task(_collect(call, model, request, form))
-    gone = asyncio.create_task(client_left(call.request.receive))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            call.close(499, "cancelled")
-            return Response(status_code=499)  # nobody reads it
-        body = work.result()
-    finally:
-        for task in (work, gone):
-            task.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
+    body = await unless_left(call.request.receive, _collect(call, model, request, form))
     return JSONResponse(body, headers=call.cost_headers())
 
 
 async def _collect(call: Call, name: str, request: Asked, form: Form) -> dict[str, Any]:
     async with call.model(name) as model, aclosing(complete(model, request, call.meter)) as events:
-        body = form.body(call)
+        body = form.body(call, model.info)
         async for event in events:
             body.add(event)
             if call.transcript is not None:
@@ -103,7 +91,7 @@ async def _stream(call: Call, name: str, request: Asked, form: Form) -> Response
         model = await resources.enter_async_context(call.model(name))
         events = await resources.enter_async_context(aclosing(complete(model, request, call.meter)))
         first = await anext(events)  # raises what is wrong with the request
-        lines = _lines(call, first, events, form.stream(call))
+        lines = _lines(call, first, events, form.stream(call, model.info))
         left = AsyncExitStack()
         left.callback(call.close, 499, "cancelled")  # where nothing has closed it by then
         left.push_async_exit(resources.pop_all())

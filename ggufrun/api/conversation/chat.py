@@ -10,11 +10,13 @@ from ggufrun.api.calls.respond import respond
 from ggufrun.api.conversation.chat_body import ChatBody
 from ggufrun.api.conversation.chat_stream import ChatStream
 from ggufrun.api.conversation.fields import check_fields
-from ggufrun.api.conversation.replies import ChatCompletion
+from ggufrun.api.conversation.replies import ChatCompletion, answer_example, stream_example
 from ggufrun.api.conversation.wire import ChatCompletionBody
 from ggufrun.api.docs import answers
+from ggufrun.chat.types import ModelInfo
 
 router = APIRouter()
+_MODEL = "mistral-medium-3.5"  # of the examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,46 +26,20 @@ class ChatForm:
     choices: int
     include_usage: bool = False
 
-    def stream(self, call: Call) -> ChatStream:
-        assert call.info is not None
-        info = call.info
+    def stream(self, call: Call, info: ModelInfo) -> ChatStream:
         return ChatStream(
             info.name, self.choices, call.dialect, include_usage=self.include_usage, price=info.price, meter=call.meter
         )
 
-    def body(self, call: Call) -> ChatBody:
-        assert call.info is not None
-        return ChatBody(call.info.name, self.choices, call.dialect, call.info.price)
-
-
-_EXAMPLE = {
-    "id": "3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f",
-    "object": "chat.completion",
-    "created": 1777550400,
-    "model": "mistral-medium-3.5",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "Paris.", "tool_calls": None, "prefix": False},
-            "finish_reason": "stop",
-            "logprobs": None,
-        }
-    ],
-    "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
-    "timings": {"ttft_ms": 41.2, "tokens_per_second": 38.5},
-}
-_STREAM = (
-    'data: {"id": "3f1e…", "object": "chat.completion.chunk", "created": 1777550400, "model": "mistral-medium-3.5",'
-    ' "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Paris"}, "finish_reason": null}]}\n\n'
-    "data: [DONE]\n\n"
-)
+    def body(self, call: Call, info: ModelInfo) -> ChatBody:
+        return ChatBody(info.name, self.choices, call.dialect, info.price)
 
 
 @router.post(
     "/v1/chat/completions",
     tags=["chat"],
     summary="Answer a conversation",
-    responses=answers(ChatCompletion, _EXAMPLE, _STREAM),
+    responses=answers(ChatCompletion, answer_example(_MODEL, "Paris."), stream_example(_MODEL, "Paris")),
 )
 async def chat_completions(body: ChatCompletionBody, call: Begun) -> Response:
     """One answer, or with `stream: true` server-sent events that end with `data: [DONE]`."""

@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ggufrun.api.calls.dialect import Dialect
-from ggufrun.api.calls.usage import Json, logprobs, timings, usage, usage_of
-from ggufrun.api.errors import envelope_of
+from ggufrun.api.calls.usage import Json, logprobs
+from ggufrun.api.conversation.stream_end import StreamEnd
 from ggufrun.chat.types import (
     ChatEvent,
     ChoiceEnd,
     ChoiceFinished,
-    Completed,
     Logprob,
     Meter,
     Price,
-    PromptProcessed,
-    Started,
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
@@ -76,14 +73,13 @@ class ChatStream:
         meter: Meter | None = None,
     ) -> None:
         self.envelope = Envelope(model)
-        self._meter = meter or Meter()
-        self._dialect, self._include_usage, self._price = dialect, include_usage, price
-        self._open = set(range(choices)) if choices <= 1024 else set()  # choices whose end has not come
+        self._dialect = dialect
+        self._end = StreamEnd(
+            choices, self.envelope.line, self._ending, meter or Meter(), price, include_usage=include_usage
+        )
         self._started: set[int] = set()  # choices that have sent their role
         self._closing: dict[int, str] = {}  # choices whose thought has ended: its last piece waits for the text
-        self._ends: list[ChoiceFinished] = []  # ends that have not gone out
         self._ids: dict[tuple[int, int], str] = {}  # of tool calls, by choice and index
-        self._prompt_tokens = self._cached_tokens = 0
 
     @property
     def id(self) -> str:
@@ -103,26 +99,15 @@ class ChatStream:
                 yield self._line(event.choice, {"content": "", "tool_calls": [call]})
             case ChoiceFinished():
                 yield from self._close_thought(event.choice)
-                self._open.discard(event.choice)
-                self._ends.append(event)
-            case Started():
-                self._prompt_tokens = event.prompt_tokens
-            case PromptProcessed():
-                self._cached_tokens = event.cached
-                yield f": {event.done} of {event.total} prompt tokens processed"
-            case Completed():
-                yield from self._finish(event)
+                yield from self._end.lines(event)
+            case _:
+                yield from self._end.lines(event)
 
     def failure(self, error: Exception) -> Iterator[str]:
-        """What ends a stream that cannot go on: both dialects' SDKs see the error in the last chunk.
+        return self._end.failure(error)
 
-        Choices that did end keep their reason. The usage is what had been used by then.
-        """
-        self._ends += [ChoiceFinished("error", choice) for choice in sorted(self._open)]
-        used = self._meter
-        prompt, cached = used.prompt_tokens or self._prompt_tokens, used.cached_tokens or self._cached_tokens
-        counts = usage_of(prompt, used.completion_tokens, cached, self._price)
-        yield from self._last_chunks({"usage": counts, "error": envelope_of(error)["error"]})
+    def _ending(self, end: ChoiceFinished) -> Json:
+        return self._choice(end.choice, {"content": ""}, finish_reason(end.reason, self._dialect))
 
     def _content(self, choice: int, text: str) -> str | list[Json]:
         if choice not in self._closing:
@@ -153,20 +138,6 @@ class ChatStream:
         """The end of a thought that no text follows."""
         if choice in self._closing:
             yield self._line(choice, {"content": [thinking_chunk(self._closing.pop(choice), closed=True)]})
-
-    def _finish(self, done: Completed) -> Iterator[str]:
-        counts = usage(done, self._price)
-        yield from self._last_chunks({"usage": counts, "timings": timings(done)})
-        if self._include_usage:
-            yield self.envelope.line([], {"usage": counts})
-
-    def _last_chunks(self, extra: Json) -> Iterator[str]:
-        """The ends that wait, each in its chunk; the last one carries `extra`."""
-        for number, end in enumerate(self._ends, 1):
-            reason = finish_reason(end.reason, self._dialect)
-            choice = self._choice(end.choice, {"content": ""}, reason)
-            yield self.envelope.line([choice], extra if number == len(self._ends) else None)
-        self._ends = []
 
     def _line(self, choice: int, delta: Json, entries: tuple[Logprob, ...] = ()) -> str:
         shown = self._choice(choice, delta, None)

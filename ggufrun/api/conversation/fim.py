@@ -10,35 +10,13 @@ from ggufrun.api.calls.respond import respond
 from ggufrun.api.conversation.chat import ChatForm
 from ggufrun.api.conversation.fields import check_fields
 from ggufrun.api.conversation.incoming import Body, given
-from ggufrun.api.conversation.replies import ChatCompletion
+from ggufrun.api.conversation.replies import ChatCompletion, answer_example, stream_example
 from ggufrun.api.conversation.sampling import ModelName, Stop, options_of
 from ggufrun.api.docs import answers
 from ggufrun.chat.types import TextRequest
 
 router = APIRouter()
 _FOREIGN = ("seed", "top_k", "min_p")  # fields that the hosted API does not have
-
-_EXAMPLE: dict[str, Any] = {
-    "id": "3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f",
-    "object": "chat.completion",
-    "created": 1777550400,
-    "model": "codestral",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "a, b):\n    ", "tool_calls": None, "prefix": False},
-            "finish_reason": "stop",
-            "logprobs": None,
-        }
-    ],
-    "usage": {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15},
-    "timings": {"ttft_ms": 41.2, "tokens_per_second": 38.5},
-}
-_STREAM = (
-    'data: {"id": "3f1e…", "object": "chat.completion.chunk", "created": 1777550400, "model": "codestral",'
-    ' "choices": [{"index": 0, "delta": {"role": "assistant", "content": "a, b"}, "finish_reason": null}]}\n\n'
-    "data: [DONE]\n\n"
-)
 
 
 class FimBody(Body):
@@ -69,7 +47,7 @@ class FimBody(Body):
     "/v1/fim/completions",
     tags=["code"],
     summary="Fill in the middle",
-    responses=answers(ChatCompletion, _EXAMPLE, _STREAM),
+    responses=answers(ChatCompletion, answer_example("codestral", "a, b):\n    "), stream_example("codestral", "a, b")),
 )
 async def fim_completions(body: FimBody, call: Begun) -> Response:
     """What stands between `prompt` and `suffix`. A model without tokens for this is a 400."""

@@ -3,6 +3,7 @@
 What may be null has a default, though it is always sent: FastAPI leaves null out of the document's examples.
 """
 
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -103,3 +104,24 @@ class ModelCard(_Reply):
 class ModelList(_Reply):
     object: Literal["list"]
     data: list[ModelCard]
+
+
+def answer_example(model: str, text: str) -> dict[str, Any]:
+    """A whole answer, as the document shows it."""
+    message = {"role": "assistant", "content": text, "tool_calls": None, "prefix": False}
+    return {
+        "id": "3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f",
+        "object": "chat.completion",
+        "created": 1777550400,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+        "timings": {"ttft_ms": 41.2, "tokens_per_second": 38.5},
+    }
+
+
+def stream_example(model: str, text: str) -> str:
+    """The first chunk and the last line of a stream, as the document shows them."""
+    choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}
+    chunk = {"id": "3f1e…", "object": "chat.completion.chunk", "created": 1777550400, "model": model}
+    return f"data: {json.dumps(chunk | {'choices': [choice]}, ensure_ascii=False)}\n\ndata: [DONE]\n\n"

@@ -17,7 +17,7 @@ from ggufrun.api.conversation.wire import StreamOptions
 from ggufrun.api.docs import answers
 from ggufrun.api.text.inputs import Inputs
 from ggufrun.api.text.text_completion import TextBody, TextStream
-from ggufrun.chat.types import ChatOptions, TextRequest
+from ggufrun.chat.types import ChatOptions, ModelInfo, TextRequest
 from ggufrun.errors import OutOfRange, Unsupported
 
 router = APIRouter()
@@ -119,13 +119,11 @@ class TextForm:
     choices: int
     include_usage: bool = False
 
-    def stream(self, call: Call) -> TextStream:
-        assert call.info is not None
-        return TextStream(call.info.name, self.choices, include_usage=self.include_usage, price=call.info.price)
+    def stream(self, call: Call, info: ModelInfo) -> TextStream:
+        return TextStream(info.name, self.choices, include_usage=self.include_usage, price=info.price, meter=call.meter)
 
-    def body(self, call: Call) -> TextBody:
-        assert call.info is not None
-        return TextBody(call.info.name, self.choices, call.info.price)
+    def body(self, call: Call, info: ModelInfo) -> TextBody:
+        return TextBody(info.name, self.choices, info.price)
 
 
 @router.post(

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ggufrun.api.calls.dialect import Dialect
-from ggufrun.api.calls.usage import Json, timings, usage, usage_of
+from ggufrun.api.calls.usage import Json, timings, usage
 from ggufrun.api.conversation.chat_stream import DONE, Envelope, finish_reason
-from ggufrun.api.errors import envelope_of
+from ggufrun.api.conversation.stream_end import StreamEnd
 from ggufrun.chat.types import (
     ChatEvent,
     ChoiceFinished,
     Completed,
     Logprob,
+    Meter,
     Price,
-    PromptProcessed,
-    Started,
     TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
 )
 
 _OBJECT = "text_completion"
@@ -96,13 +97,20 @@ class TextStream:
 
     last = DONE
 
-    def __init__(self, model: str, choices: int, *, include_usage: bool = False, price: Price | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        choices: int,
+        *,
+        include_usage: bool = False,
+        price: Price | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         self._envelope = Envelope(model, _OBJECT)
-        self._include_usage, self._price = include_usage, price
-        self._open = set(range(choices)) if choices <= 1024 else set()  # choices whose end has not come
+        self._end = StreamEnd(
+            choices, self._envelope.line, _ending, meter or Meter(), price, include_usage=include_usage
+        )
         self._offsets: defaultdict[int, Offsets] = defaultdict(Offsets)
-        self._ends: list[ChoiceFinished] = []  # ends that have not gone out
-        self._prompt_tokens = self._cached_tokens = 0
 
     @property
     def id(self) -> str:
@@ -114,33 +122,17 @@ class TextStream:
             case TextDelta(text, choice, entries):
                 logprobs = legacy_logprobs(entries, self._offsets[choice]) if entries else None
                 yield self._envelope.line([_piece(choice, text, logprobs)])
-            case ChoiceFinished():
-                self._open.discard(event.choice)
-                self._ends.append(event)
-            case Started():
-                self._prompt_tokens = event.prompt_tokens
-            case PromptProcessed():
-                self._cached_tokens = event.cached
-                yield f": {event.done} of {event.total} prompt tokens processed"
-            case Completed():
-                counts = usage(event, self._price)
-                yield from self._last_chunks({"usage": counts, "timings": timings(event)})
-                if self._include_usage:
-                    yield self._envelope.line([], {"usage": counts})
-            case _:  # raw prompts are answered with text only
+            case ThinkingDelta() | ToolCallDelta():  # raw prompts are answered with text only
                 pass
+            case _:
+                yield from self._end.lines(event)
 
     def failure(self, error: Exception) -> Iterator[str]:
-        """What ends a stream that cannot go on; choices that did end keep their reason."""
-        self._ends += [ChoiceFinished("error", choice) for choice in sorted(self._open)]
-        counts = usage_of(self._prompt_tokens, 0, self._cached_tokens)
-        yield from self._last_chunks({"usage": counts, "error": envelope_of(error)["error"]})
+        return self._end.failure(error)
 
-    def _last_chunks(self, extra: Json) -> Iterator[str]:
-        for number, end in enumerate(self._ends, 1):
-            piece = _piece(end.choice, "", None, finish_reason(end.reason, Dialect.OPENAI))
-            yield self._envelope.line([piece], extra if number == len(self._ends) else None)
-        self._ends = []
+
+def _ending(end: ChoiceFinished) -> Json:
+    return _piece(end.choice, "", None, finish_reason(end.reason, Dialect.OPENAI))
 
 
 def _piece(choice: int, text: str, logprobs: Json | None, finish: str | None = None) -> Json:
