@@ -88,6 +88,12 @@ async def test_a_thought_that_no_text_follows_is_closed() -> None:
     assert said[0]["content"] == [thinking("hm", closed=True)] and said[1]["tool_calls"][0]["id"] == "abcdefghi"
 
 
+async def test_a_thought_that_ends_the_answer_is_closed() -> None:
+    script = (Started(7, 100), ThinkingDelta("hm"), ThinkingDelta("!", closed=True), ChoiceFinished("length"), DONE)
+    said = deltas(await ask(script, MISTRAL, stream=True))
+    assert [delta["content"] for delta in said] == [[thinking("hm", closed=False)], [thinking("!", closed=True)], ""]
+
+
 async def test_tool_calls_come_as_fragments_that_both_dialects_read() -> None:
     chunks = await ask(CALLED, MISTRAL, stream=True)
     calls = [call for delta in deltas(chunks) for call in delta.get("tool_calls", ())]
