@@ -21,8 +21,8 @@ from ggufrun.engine.grammar import GrammarCompiler
 from ggufrun.llama.backend import LlamaBackend
 from ggufrun.llama.vocabulary import LlamaVocabulary
 from ggufrun.settings import EngineSettings, ModelSettings
+from ggufrun.store.resolve import resolve
 from ggufrun.weights.folders import default_data_folder
-from ggufrun.weights.resolve import resolve
 
 CONTEXT, KEPT, PROMPT, STEPS, RUNS = 16_384, 2_048, 512, 24, 3
 COUNTS = (0, 2, 4, 7)  # kept sequences

@@ -16,8 +16,8 @@ from ggufrun.llama.backend import LlamaBackend
 from ggufrun.llama.context import ContextPlan
 from ggufrun.llama.model import Model
 from ggufrun.settings import EngineSettings, ModelSettings
+from ggufrun.store.resolve import resolve
 from ggufrun.weights.folders import default_data_folder
-from ggufrun.weights.resolve import resolve
 
 SEQUENCES, STEPS, ROWS = 8, 24, 512
 

@@ -10,6 +10,7 @@ import typer
 from ggufrun.commandline.exits import exit_codes, print_error
 from ggufrun.commandline.flags import AskFlags, EngineFlags, LoadFlags
 from ggufrun.commandline.groups import grouped
+from ggufrun.commandline.library_commands import register
 from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.server_flags import ServerFlags
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
 app.add_typer(keys, name="keys")
+register(app)
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="demo, a .gguf file, or a name from models/*.toml.")]
 Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="One or more, each as for `ggufrun run`.")]

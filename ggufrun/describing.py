@@ -7,15 +7,14 @@ import os
 
 from ggufrun.chat.types import Capabilities, ModelInfo
 from ggufrun.llama import library
-from ggufrun.llama.context import DEFAULT_CONTEXT, KV_BYTES
 from ggufrun.llama.hardware import available_memory
 from ggufrun.llama.pooling import longest_input, makes_embeddings
 from ggufrun.loading import answer_settings, known
-from ggufrun.settings import KvType, ModelOverrides, ModelSettings
+from ggufrun.planning import default_context, kv_bytes, trained_context
+from ggufrun.settings import ModelOverrides, ModelSettings
+from ggufrun.store.resolve import resolve
 from ggufrun.userconfig import FILE_NAME, data_folder, load_user_settings
 from ggufrun.weights.fields import ArrayField
-from ggufrun.weights.header import Header
-from ggufrun.weights.resolve import resolve
 
 
 def describe(spec: str, overrides: ModelOverrides) -> ModelInfo:
@@ -25,9 +24,8 @@ def describe(spec: str, overrides: ModelOverrides) -> ModelInfo:
     card, header = found.card, found.header
     defaults = load_user_settings(home / FILE_NAME).for_model(found.name, card.aliases if card else ())
     settings = ModelSettings(found.path, **{**defaults.model, **overrides})
-    trained = header.context_train or (card.context if card else DEFAULT_CONTEXT)
-    embeds = makes_embeddings(header.metadata)
-    context = longest_input(settings, trained) if embeds else settings.context or min(trained, DEFAULT_CONTEXT)
+    trained, embeds = trained_context(card, header), makes_embeddings(header.metadata)
+    context = longest_input(settings, trained) if embeds else settings.context or default_context(card, header)
     tokens = header.metadata.get("tokenizer.ggml.tokens")
     return ModelInfo(
         name=found.name,
@@ -48,21 +46,3 @@ def free_memory(overrides: ModelOverrides) -> int | None:
     if library.supports_gpu() and overrides.get("gpu_layers") != 0:
         return None
     return available_memory()
-
-
-def kv_bytes(header: Header, context: int, kv_type: KvType) -> int:
-    """What a KV cache over the whole context takes, at most: windows make it smaller. 0 without attention."""
-    name = header.architecture
-    heads = header.integer(f"{name}.attention.head_count") or 0
-    default = (header.integer(f"{name}.embedding_length") or 0) // max(1, heads)
-    per_head = sum(header.integer(f"{name}.attention.{side}_length") or default for side in ("key", "value"))
-    return int(_kv_heads(header, name, heads) * per_head * KV_BYTES[kv_type] * context)
-
-
-def _kv_heads(header: Header, name: str, heads: int) -> int:
-    """Of all layers together."""
-    key = f"{name}.attention.head_count_kv"
-    if isinstance(header.metadata.get(key), ArrayField):
-        return int(header.numbers(key).sum())
-    each = header.integer(key)
-    return (heads if each is None else each) * (header.integer(f"{name}.block_count") or 0)

@@ -8,6 +8,12 @@ GgufrunError
 │   ├── ModelNotFound         no such model name, with the nearest names
 │   ├── ModelFileError        a file that is missing, damaged, foreign or unsupported
 │   ├── OutOfMemory           the model does not fit
+│   ├── HubRefused            the hub does not give this
+│   │   ├── RepoNotFound          no such repository, or a private one
+│   │   ├── GatedRepo             its makers want to be asked first
+│   │   ├── NoSuchRevision        no such branch, tag or commit
+│   │   └── NoSuchQuant           the repository has others
+│   ├── DiskFull              a download has no room; bytes given
 │   └── RequestError          one request's fault; `param` names the field
 │       ├── EmptyPrompt
 │       ├── PromptTooLong         counts given
@@ -23,6 +29,10 @@ GgufrunError
 │       ├── BudgetTooSmall        max_tokens is under the shortest valid answer
 │       └── SchemaNotSatisfied    the finished answers break the schema; `text` is the last one
 ├── ClientLeft            nobody waits for the answer any more
+├── HubError              the hub, or the way to it, failed: try again
+│   ├── HubUnreachable        nobody answers
+│   │   └── HubOffline            HF_HUB_OFFLINE forbids to ask; what is in the cache
+│   └── WrongBytes            a file came whole, and is not what the hub says it is
 ├── StoreBusy             another process holds the file of keys and calls: try again
 ├── AccessError           the caller may not do this
 │   ├── Unauthorized          no key, or an unknown one
@@ -35,6 +45,7 @@ GgufrunError
     ├── EngineBusy            the queue is full: try again
     ├── EngineCrashed         the worker process ended
     ├── EngineClosed          the model was closed
+    ├── CannotMeasure         this build of llama.cpp does not say what a model takes
     ├── CannotLoad            a served model does not load; its cause says why, and may name paths
     └── ModelLoading          the model is being loaded: try again
 """
@@ -95,7 +106,61 @@ class ModelFileError(InputError):
 
 
 class OutOfMemory(InputError):
-    """The model or its context does not fit in memory."""
+    """The model or its context does not fit in memory.
+
+    `killed`: nobody said so, but the process that loaded it was killed, as Linux does when memory runs out.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, killed: bool = False) -> None:
+        super().__init__(message, hint)
+        self.killed = killed
+
+
+class HubRefused(InputError):
+    """The hub answers, and does not give what was asked for."""
+
+
+class RepoNotFound(HubRefused):
+    def __init__(self, repo: str, *, token: bool) -> None:
+        """`token`: whether one was sent. The hub answers alike for what is missing and what is private."""
+        private = "whether your token may read it" if token else "log in if it is private: `hf auth login`, or HF_TOKEN"
+        hint = f"Check the name (`ggufrun search WORDS` finds some), and {private}."
+        super().__init__(f"The hub has no repository {cut(repo)!r}, or it is private.", hint)
+        self.repo = repo
+
+
+class GatedRepo(HubRefused):
+    def __init__(self, repo: str, *, token: bool) -> None:
+        page = f"https://huggingface.co/{repo}"
+        then = "and try again." if token else "then log in: `hf auth login`, or set HF_TOKEN."
+        super().__init__(f"{repo} is gated: its makers want to be asked first.", f"Ask for access on {page}, {then}")
+        self.repo = repo
+
+
+class NoSuchRevision(HubRefused):
+    def __init__(self, repo: str, revision: str) -> None:
+        super().__init__(
+            f"{repo} has no revision {cut(revision)!r}.", "Give a branch, a tag or a commit, or drop --revision."
+        )
+        self.repo, self.revision = repo, revision
+
+
+class NoSuchQuant(HubRefused):
+    def __init__(self, repo: str, quant: str, known: Sequence[str]) -> None:
+        there = f"There are: {', '.join(known)}." if known else "It holds no GGUF files; try `ggufrun search WORDS`."
+        super().__init__(f"{repo} has no quant {cut(quant)!r}.", there)
+        self.repo, self.quant, self.known = repo, quant, tuple(known)
+
+
+class DiskFull(InputError):
+    def __init__(self, folder: str | Path, needed: int, free: int, margin: int = 0) -> None:
+        """Bytes. `margin`: what is to stay free for others who write to that disk."""
+        stays = f" ({margin / 1e9:.1f} GB stay free)" if margin else ""
+        super().__init__(
+            f"{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are still to come{stays}.",
+            "Make room (`ggufrun list`, `ggufrun rm`), choose a smaller quant, or set HF_HOME to another disk.",
+        )
+        self.folder, self.needed, self.free = Path(folder), needed, free
 
 
 class RequestError(InputError):
@@ -208,6 +273,38 @@ class ClientLeft(GgufrunError):
         super().__init__("The client closed the connection.")
 
 
+class HubError(GgufrunError):
+    """The hub, or the way to it, failed; another try may go well."""
+
+
+class HubUnreachable(HubError):
+    def __init__(self, url: str, why: str = "") -> None:
+        """`url`: the endpoint that was asked."""
+        reason = f" ({why})" if why else ""
+        super().__init__(
+            f"No answer from {url}{reason}.", "Check the connection, proxy and HF_ENDPOINT, and try again."
+        )
+        self.url, self.why = url, why
+
+
+class HubOffline(HubUnreachable):
+    def __init__(self, url: str, cached: Sequence[str] | None = None) -> None:
+        """`cached`: what of the wanted repository is on this machine; None: no repository was meant."""
+        there = f" In the cache: {', '.join(cached)}." if cached else " Nothing of it is in the cache."
+        message = f"HF_HUB_OFFLINE is set, so {url} is not asked.{there if cached is not None else ''}"
+        HubError.__init__(self, message, "Unset it to ask the hub.")
+        self.url, self.why, self.cached = url, "offline", tuple(cached or ())
+
+
+class WrongBytes(HubError):
+    def __init__(self, name: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"{name} came whole, but its sha256 is {found[:12]}… and the hub says {expected[:12]}….",
+            "What came was thrown away: pull it again; if that repeats, try without --mirror or proxy.",
+        )
+        self.name, self.expected, self.found = name, expected, found
+
+
 class StoreBusy(GgufrunError):
     def __init__(self) -> None:
         super().__init__("The file of keys and calls is busy: another process holds it.", "Try again in a moment.")
@@ -288,6 +385,14 @@ class EngineCrashed(EngineError):
 class EngineClosed(EngineError):
     def __init__(self) -> None:
         super().__init__("The model was closed.", "Load it again.")
+
+
+class CannotMeasure(EngineError):
+    """This build of llama.cpp, or this platform, does not say what a model takes: formulas must do."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"llama.cpp cannot be asked what a model takes: {why}.", "`ggufrun doctor` says more.")
+        self.why = why
 
 
 class CannotLoad(EngineError):

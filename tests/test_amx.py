@@ -1,8 +1,12 @@
 """Judging libggml-cpu by the compiler's signature in it."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from ggufrun.llama.amx import tiles_are_right
+from ggufrun.llama.amx import cannot_multiply, tiles_are_right
+from ggufrun.weights.header import read_header
 
 
 @pytest.mark.parametrize(
@@ -22,3 +26,9 @@ from ggufrun.llama.amx import tiles_are_right
 )
 def test_signatures(signature: bytes, right: bool) -> None:
     assert tiles_are_right(b"\x7fELF..." + signature) is right
+
+
+def test_models_with_a_compressed_cache_cannot_use_it(shape: Callable[..., Path]) -> None:
+    """That `experts` loads at all is tested in tests/fit/test_exact.py: llama.cpp aborts otherwise, where AMX is."""
+    assert cannot_multiply(read_header(shape("experts")))
+    assert not cannot_multiply(read_header(shape("dense")))

@@ -64,41 +64,46 @@ def add(left, right): return left + right  # print(add(1, 2)) for index in range
 
 def mistral3(version: int, path: Path) -> None:
     """A `mistral3` model with the real Tekken vocabulary and the special tokens of one tokenizer version."""
-    learned, merges = _tekken()
     writer = _writer(path, "mistral3", f"tiny-mistral3-v{version}-random")
+    transformer(writer, Shape(), add_tekken(writer, version), seed=version)
+    _finish(writer)
+
+
+def add_tekken(writer: GGUFWriter, version: int) -> int:
+    """The real Tekken vocabulary; returns how many tokens it has."""
+    learned, merges = _tekken()
     writer.add_tokenizer_pre("tekken")
     _add_bpe(writer, special_tokens(version), learned, merges)
     _add_ends(writer, bos=1, eos=2, unk=0, add_bos=True)
-    transformer(writer, Shape(), SPECIAL_COUNT + len(learned), seed=version)
-    _finish(writer)
+    return SPECIAL_COUNT + len(learned)
 
 
 def llama_tiny(path: Path, pooling: PoolingType | None = None) -> None:
     """A llama with 512 byte-level tokens and a ChatML template: for tests that only need a model, fast."""
+    writer = _writer(path, "llama", "tiny-llama-random")
+    vocabulary = add_little_vocabulary(writer)
+    if pooling is not None:
+        writer.add_pooling_type(pooling)
+        writer.add_add_eos_token(True)
+    transformer(writer, Shape(), vocabulary, seed=1)
+    _finish(writer)
+
+
+def add_little_vocabulary(writer: GGUFWriter) -> int:
+    """512 byte-level tokens and a ChatML template; returns 512."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
     learned, merges = _learn_bpe(LESSON.encode(), 512 - len(special))
-    writer = _writer(path, "llama", "tiny-llama-random")
     writer.add_tokenizer_pre("gpt-2")
     _add_bpe(writer, special, learned, merges)
     _add_ends(writer, bos=0, eos=2, unk=3, add_bos=False)
     writer.add_chat_template(CHATML)
-    if pooling is not None:
-        writer.add_pooling_type(pooling)
-        writer.add_add_eos_token(True)
-    transformer(writer, Shape(), 512, seed=1)
-    _finish(writer)
+    return 512
 
 
 def recurrent_tiny(path: Path) -> None:
     """A mamba with the vocabulary of `llama_tiny`: its memory is one state a sequence, which cannot be rolled back."""
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
-    learned, merges = _learn_bpe(LESSON.encode(), 512 - len(special))
     writer = _writer(path, "mamba", "tiny-mamba-random")
-    writer.add_tokenizer_pre("gpt-2")
-    _add_bpe(writer, special, learned, merges)
-    _add_ends(writer, bos=0, eos=2, unk=3, add_bos=False)
-    writer.add_chat_template(CHATML)
-    mamba(writer, 512)
+    mamba(writer, add_little_vocabulary(writer))
     _finish(writer)
 
 

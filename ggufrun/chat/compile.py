@@ -21,7 +21,10 @@ from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.errors import BudgetTooSmall, EmptyPrompt, OutOfRange, PromptTooLong, RequestError, SchemaError
 
 _SEEDS = 2**32 - 1  # llama.cpp's seeds; the highest 32-bit number means "random"
-_OPEN = tuple(field.name for field in fields(AnswerSettings) if field.name != "system")  # what options may leave open
+_NOT_OPTIONS = ("system", "by_effort")
+_OPEN = tuple(
+    field.name for field in fields(AnswerSettings) if field.name not in _NOT_OPTIONS
+)  # what they may leave open
 
 
 class GrammarMaker(Protocol):
@@ -155,7 +158,7 @@ def settle(
     `reasoning` is the system message that `prompt_mode` asks for.
     """
     given = {name: value for name in _OPEN if (value := getattr(request.options, name)) is not None}
-    settings = replace(defaults, **given)
+    settings = replace(defaults, **{**defaults.at_effort(request.options.reasoning_effort), **given})
     if "min_tokens" not in given and settings.max_tokens is not None:  # what is not said cannot contradict what is
         settings = replace(settings, min_tokens=min(settings.min_tokens, settings.max_tokens))
     options = replace(request.options, **{name: getattr(settings, name) for name in _OPEN})

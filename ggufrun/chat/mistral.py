@@ -43,6 +43,7 @@ _LAYOUTS: dict[TokenizerVersion, type[InstructTokenizerV3]] = {  # type: ignore[
     TokenizerVersion.v13: InstructTokenizerV13,
     TokenizerVersion.v15: InstructTokenizerV15,
 }
+_NO_THOUGHT = (ReasoningEffort.none, ReasoningEffort.minimal)
 _OUTPUT_SPECIALS = ("[THINK]", "[/THINK]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]")
 _KNOWN_TOOLS = 256  # tool definitions whose schema check is remembered: it takes a millisecond each
 
@@ -75,6 +76,8 @@ class MistralEncoder:
             raise OptionError(f"Tokenizer version {self.version} does not fit: {error}.", hint) from error
         self._validator = get_validator(tekkenizer.version, ValidationMode.serving)
         self._normalizer = get_normalizer(tekkenizer.version, tekkenizer.model_settings_builder)
+        builder = tekkenizer.model_settings_builder
+        self._efforts = builder.reasoning_effort.values if builder and builder.reasoning_effort else []
         self._special = {
             name: tekkenizer.get_special_token(name) for name in _OUTPUT_SPECIALS if tekkenizer.is_special(name)
         }
@@ -155,10 +158,12 @@ class MistralEncoder:
         return converted
 
     def _effort(self, effort: str | None) -> ReasoningEffort | None:
-        """The effort among those the model knows: it thinks or it does not. Versions before v15 are not told."""
-        if effort is None or self._tekkenizer.model_settings_builder is None:
+        """The effort among those the model knows, or the nearest to it. Versions before v15 are not told."""
+        if effort is None or not self._efforts:
             return None
-        return ReasoningEffort.none if effort in ("none", "minimal") else ReasoningEffort.high
+        alike = [known for known in self._efforts if (known in _NO_THOUGHT) == (effort in _NO_THOUGHT)]
+        exact = next((known for known in alike if known == effort), None)
+        return exact or (alike[-1] if alike else self._efforts[0])
 
     def _style(self, request: types.ChatRequest, *, in_thinking: bool) -> OutputStyle:
         return OutputStyle(
@@ -171,7 +176,7 @@ class MistralEncoder:
 
     def _told_to_think(self, effort: str | None) -> bool:
         """False where the prompt says not to, as it does by default from v15 on."""
-        return self._tekkenizer.model_settings_builder is None or self._effort(effort) is ReasoningEffort.high
+        return not self._efforts or (self._effort(effort) or self._efforts[0]) not in _NO_THOUGHT
 
 
 def _kind(error: MistralCommonException) -> type[RequestError]:

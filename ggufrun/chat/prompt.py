@@ -1,6 +1,7 @@
 """Chooses how a model's prompts are written: by mistral-common, or by a chat template."""
 
 import logging
+from collections.abc import Sequence
 
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
@@ -16,14 +17,17 @@ __all__ = ["EncodedPrompt", "PromptEncoder", "capabilities", "prompt_encoder"]
 _log = logging.getLogger(__name__)
 
 
-def prompt_encoder(vocabulary: Vocabulary, *, template: str | None = None, version: str | None = None) -> PromptEncoder:
+def prompt_encoder(
+    vocabulary: Vocabulary, *, template: str | None = None, version: str | None = None, efforts: Sequence[str] = ()
+) -> PromptEncoder:
     """The encoder for a model. Takes about half a second for Mistral's 131,072 tokens: make it once.
 
-    `template` is a Jinja template that replaces the GGUF's; `version` is the model card's Mistral tokenizer version.
+    `template` is a Jinja template that replaces the GGUF's; `version` is the model card's Mistral tokenizer version,
+    `efforts` the reasoning efforts that it says a v15 model knows.
     Raises OptionError for a template or a version that cannot be used.
     """
     embedded = vocabulary.metadata.get("tokenizer.chat_template", "")
-    tekkenizer = _tekkenizer(vocabulary, version)
+    tekkenizer = _tekkenizer(vocabulary, version, efforts)
     # Fine-tunes keep Tekken's words and often change the format; their template then never says [INST].
     if tekkenizer and template is None and tekkenizer.is_special("[INST]") and (not embedded or "[INST]" in embedded):
         return MistralEncoder(tekkenizer, embedded)
@@ -42,12 +46,12 @@ def capabilities(encoder: PromptEncoder) -> Capabilities:
     return Capabilities(reasoning=encoder.supports_thinking, fim=encoder.supports_fim)
 
 
-def _tekkenizer(vocabulary: Vocabulary, version: str | None) -> Tekkenizer | None:
+def _tekkenizer(vocabulary: Vocabulary, version: str | None, efforts: Sequence[str]) -> Tekkenizer | None:
     wanted = parse_version(version) if version else None
     if not is_tekken(vocabulary):
         return None
     try:
-        return rebuild_tekkenizer(vocabulary, wanted)
+        return rebuild_tekkenizer(vocabulary, wanted, efforts)
     except NotTekken as error:
         _log.warning("The file says tekken, but %s: its chat template writes the prompts.", error)
         return None

@@ -4,6 +4,7 @@ llama.cpp's own `tekken` pre-tokenizer splits words with combining marks elsewhe
 """
 
 import base64
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,7 @@ PATTERN = (
 )
 
 # The special token that came with a version, newest first; a vocabulary with none of them is v3.
+EFFORTS = ("none", "high")  # of Mistral's own models
 _MARKS = (
     ("[MODEL_SETTINGS]", TokenizerVersion.v15),
     ("[THINK]", TokenizerVersion.v13),
@@ -58,11 +60,13 @@ def is_tekken(vocabulary: Vocabulary) -> bool:
     return vocabulary.metadata.get("tokenizer.ggml.pre") == "tekken"
 
 
-def rebuild_tekkenizer(vocabulary: Vocabulary, version: TokenizerVersion | None = None) -> Tekkenizer:
+def rebuild_tekkenizer(
+    vocabulary: Vocabulary, version: TokenizerVersion | None = None, efforts: Sequence[str] = ()
+) -> Tekkenizer:
     """The Tekkenizer of a GGUF with `tokenizer.ggml.pre` = tekken; token ids are the GGUF's.
 
-    `version` None: found out from the special tokens and the GGUF's chat template. Raises NotTekken if the token
-    list does not fit.
+    `version` None: found out from the special tokens and the GGUF's chat template. `efforts` are what a v15 model may
+    be told, the first where a request does not say. Raises NotTekken if the token list does not fit.
     """
     texts = [vocabulary.text(token) for token in range(len(vocabulary))]
     while texts and vocabulary.is_special(len(texts) - 1):  # fine-tunes add control tokens at the end
@@ -80,7 +84,7 @@ def rebuild_tekkenizer(vocabulary: Vocabulary, version: TokenizerVersion | None 
         num_special_tokens=len(specials),
         version=version,
         name="gguf-tekken",
-        model_settings_builder=_settings(version),
+        model_settings_builder=_settings(version, efforts or EFFORTS),
     )
 
 
@@ -125,11 +129,9 @@ def _byte_table() -> dict[int, int]:
     return {byte: byte for byte in printable} | {0x100 + place: byte for place, byte in enumerate(others)}
 
 
-def _settings(version: TokenizerVersion) -> ModelSettingsBuilder | None:
-    """v15 models are told how much to think. The GGUF does not say which efforts they know: these are Mistral's."""
+def _settings(version: TokenizerVersion, efforts: Sequence[str]) -> ModelSettingsBuilder | None:
+    """v15 models are told how much to think. The GGUF does not say which efforts they know: their card does."""
     if not version.supports_model_settings:
         return None
-    efforts = [ReasoningEffort.none, ReasoningEffort.high]
-    return ModelSettingsBuilder(
-        reasoning_effort=ReasoningEffortEnumBuilder(values=efforts, default=ReasoningEffort.none)
-    )
+    known = [ReasoningEffort(effort) for effort in efforts]
+    return ModelSettingsBuilder(reasoning_effort=ReasoningEffortEnumBuilder(values=known, default=known[0]))

@@ -3,7 +3,7 @@
 Requests are parsed at the edge (pydantic, both dialects' spellings accepted); events are frozen and trusted.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -142,6 +142,14 @@ class AnswerSettings:
     stop: tuple[str, ...] = ()
     reasoning_effort: str | None = None  # None: the prompt's format decides
     system: str = ""  # stands in front of messages without a system message
+    by_effort: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what differs at a reasoning effort
+
+    def at_effort(self, effort: str | None) -> Mapping[str, Any]:
+        """What holds instead of these at an effort; one that nobody knows is as thinking or not thinking is."""
+        effort = effort or self.reasoning_effort or ""
+        if effort and effort not in self.by_effort:
+            effort = "none" if effort in ("none", "minimal") else "high"
+        return self.by_effort.get(effort, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +328,7 @@ class ModelInfo:
     price: Price | None = None
     memory_bytes: int = 0  # about, weights and KV cache; 0: unknown
     dimensions: int = 0  # of an embedding; 0: it makes none
+    note: str = ""  # what is less than it would be with memory enough
 
 
 class ChatModel(Protocol):

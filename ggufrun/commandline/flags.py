@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ggufrun.commandline.values import gpu_layers, lora, split_devices, split_overrides, tensor_split
+from ggufrun.commandline.values import gpu_layers, lora, split_devices, split_overrides, tensor_split, tokens
 from ggufrun.settings import EngineOverrides, EngineSettings, FlashAttention, KvType, ModelOverrides, ModelSettings
 
 Option = typer.Option
@@ -46,7 +46,7 @@ class AskFlags:
 class LoadFlags:
     """How the model is loaded."""
 
-    context: Annotated[int | None, Option(metavar="N", help="Context in tokens.")] = None
+    context: Annotated[str | None, Option(metavar="N", help="Context in tokens, as in 32768 or 32k.")] = None
     threads: Annotated[int | None, Option(metavar="N", help="CPU threads.")] = None
     gpu_layers: Annotated[str | None, Option(metavar="N|auto", help="Layers on the GPU.")] = None
     kv_type: Annotated[KvType | None, Option(help="Type of the KV cache.")] = None
@@ -63,7 +63,7 @@ class LoadFlags:
         """What was given, by the names of `ModelSettings`. Raises `OptionError`, `ModelFileError`."""
         given = ModelOverrides()
         if self.context is not None:
-            given["context"] = self.context
+            given["context"] = tokens(self.context, "--context")
         if self.threads is not None:
             given["threads"] = self.threads
         if self.gpu_layers is not None:

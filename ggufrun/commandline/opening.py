@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from ggufrun.chat.types import ChatModel
+from ggufrun.commandline.table import printable
 from ggufrun.settings import EngineOverrides, ModelOverrides
 from ggufrun.terminal.constraint import read_text
 from ggufrun.terminal.progress import ProgressLine
@@ -29,6 +30,8 @@ async def opened(
             loaded = await stack.enter_async_context(context)
         finally:
             line.clear()
+        if loaded.info.note:
+            print(f"ggufrun: {printable(loaded.info.note)}", file=sys.stderr, flush=True)
         yield loaded
 
 
@@ -38,8 +41,12 @@ def open_model(
     engine: EngineOverrides,
     chat_template: Path | None,
     on_progress: Callable[[float], None],
+    *,
+    sparing: bool = True,
 ) -> AbstractAsyncContextManager[ChatModel]:
     """`loading.open_model`, imported only when all options are known to be fine: its libraries take a while."""
     from ggufrun import loading
 
-    return loading.open_model(model, overrides, engine, chat_template=chat_template, on_progress=on_progress)
+    return loading.open_model(
+        model, overrides, engine, chat_template=chat_template, on_progress=on_progress, sparing=sparing
+    )

@@ -1,13 +1,15 @@
 """Opens the pool of models that a server serves: all of them known and checked, a single one loaded."""
 
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from ggufrun.chat.types import ChatModel
 from ggufrun.commandline.flags import LoadFlags
 from ggufrun.commandline.opening import open_model
 from ggufrun.commandline.pool_flags import PoolFlags
@@ -17,6 +19,8 @@ from ggufrun.settings import EngineOverrides
 from ggufrun.terminal.constraint import read_text
 from ggufrun.terminal.progress import ProgressLine
 from ggufrun.terminal.style import Style
+
+_log = logging.getLogger(__name__)
 
 
 def pool_settings(flags: PoolFlags) -> PoolSettings:
@@ -32,20 +36,40 @@ async def opened_pool(
     # Imported here: these libraries take a while, and the options are known to be fine by now.
     from ggufrun.describing import describe, free_memory
 
-    overrides = load.overrides()
+    overrides, opener = load.overrides(), _Opener(load, engine)
     if load.chat_template is not None:
         read_text(load.chat_template, "--chat-template")
-    offers = [
-        Offer(describe(model, overrides), partial(open_model, model, overrides, engine, load.chat_template))
-        for model in models
-    ]
-    pool = ModelPool(offers, settings, partial(free_memory, overrides))
+    offers = [Offer(describe(model, overrides), partial(opener.open, model)) for model in models]
+    opener.pool = pool = ModelPool(offers, settings, partial(free_memory, overrides))
     try:
         if len(models) == 1 and not settings.ttl_s:
             await _load(pool, offers[0].info.name, Path(models[0]).name)
         yield pool
     finally:
         await pool.close()
+
+
+class _Opener:
+    """How the pool's models are opened: rather in the place of an idle one than with less."""
+
+    def __init__(self, load: LoadFlags, engine: EngineOverrides) -> None:
+        self._load, self._engine = load, engine
+        self.pool: ModelPool | None = None
+
+    @asynccontextmanager
+    async def open(self, model: str, on_progress: Callable[[float], None]) -> AsyncIterator[ChatModel]:
+        """For `Offer`. On OutOfMemory the pool unloads all idle ones and tries again."""
+        load, sparing = self._load, not self._any_idle()
+        async with open_model(
+            model, load.overrides(), self._engine, load.chat_template, on_progress, sparing=sparing
+        ) as loaded:
+            if loaded.info.note:
+                _log.warning("%s: %s", loaded.info.name, loaded.info.note)
+            yield loaded
+
+    def _any_idle(self) -> bool:
+        served = self.pool.served() if self.pool is not None else ()
+        return any(model.state == "ready" and not model.active for model in served)
 
 
 async def _load(pool: ModelPool, name: str, shown: str) -> None:

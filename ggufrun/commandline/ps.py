@@ -26,8 +26,9 @@ def ps(url: str | None, *, as_json: bool) -> None:
         print("\n".join(table(models)))
     for _, models in found:
         for model in models:
-            if model["error"]:
-                print(printable(f"{model['name']}: {model['error']}"), file=sys.stderr)
+            for remark in (model["error"], model.get("note")):
+                if remark:
+                    print(printable(f"{model['name']}: {remark}"), file=sys.stderr)
 
 
 def _answers(servers: Sequence[Remote]) -> list[tuple[Remote, list[_Model]]]:

@@ -9,6 +9,7 @@ from ggufrun.errors import ModelFileError, OptionError
 from ggufrun.settings import LoraSpec
 
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(s|m|h|d|)")
+_TOKENS: Final = re.compile(r"(\d{1,9})([kK]?)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -19,6 +20,14 @@ def duration(text: str, option: str, least: float = 0.0) -> float:
     if seconds < least:
         raise OptionError(f"{option} cannot be {text!r}.", "Write it as 90s, 10m or 2h.")
     return seconds
+
+
+def tokens(text: str, option: str) -> int:
+    """A count of tokens, `32768` or `32k`."""
+    match = _TOKENS.fullmatch(text)
+    if match is None:
+        raise OptionError(f"{option} cannot be {text!r}.", "Write it as 32768 or 32k.")
+    return int(match[1]) * (1024 if match[2] else 1)
 
 
 def gpu_layers(text: str) -> int | Literal["auto"]:

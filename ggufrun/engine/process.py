@@ -1,6 +1,7 @@
 """The worker as a child process: start it, send it messages, hear its messages, say how it ended. No policy."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from ggufrun.engine.types import Failed
 
 TAIL_BYTES = 8192  # of the worker's stderr, kept for error messages
 REAP_S = 5.0  # from the end of its messages to its own end
+_NO_MEMORY = re.compile(
+    rb"out of memory|bad_alloc|insufficient memory|mem_buffer != NULL|(?:failed|unable) to allocate", re.I
+)
 _SIGNAL_WORDS = {
     "SIGKILL": "killed by the system or a user; often because memory ran out",
     "SIGABRT": "llama.cpp gave up",
@@ -97,6 +101,11 @@ class WorkerProcess:
     def killed(self) -> bool:
         """Whether others ended it by SIGKILL, which is how Linux ends a process when memory runs out."""
         return sys.platform != "win32" and self._popen.returncode == -signal.SIGKILL and not self._given_up
+
+    @property
+    def starved(self) -> bool:
+        """Whether its last words say that it got no memory: native code aborts then."""
+        return not self._given_up and _NO_MEMORY.search(self._tail) is not None
 
     @property
     def given_up(self) -> bool:

@@ -342,11 +342,12 @@ class Service:
         self._crashed(_detail(load_error) if load_error is not None else process.ending())
 
     def _load_crash(self, process: WorkerProcess) -> GgufrunError:
+        smaller = "Use a smaller model, a smaller --context or a smaller --kv-type."
         if process.killed:
-            return OutOfMemory(
-                f"The system killed the process that loaded the model ({process.ending()}).",
-                "Use a smaller model, a smaller --context or a smaller --kv-type.",
-            )
+            killed = f"The system killed the process that loaded the model ({process.ending()})."
+            return OutOfMemory(killed, smaller, killed=True)
+        if process.starved:
+            return OutOfMemory(f"There was no memory left to load the model ({process.ending()}).", smaller)
         if process.given_up:
             return EngineError(f"The model's process was ended while loading: {process.ending()}.", "Load it again.")
         reason = f"llama.cpp ended while loading it: {process.ending()}"

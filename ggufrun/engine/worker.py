@@ -34,7 +34,7 @@ from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.types import EngineEvent, EngineRequest, GenerationRequest, Tokens
 from ggufrun.engine.worker_loop import Inbox, WorkerLoop
-from ggufrun.errors import EngineError, GgufrunError
+from ggufrun.errors import EngineError, GgufrunError, OutOfMemory
 
 EXIT_LOAD, EXIT_FATAL, EXIT_DEAF = 3, 4, 5
 QUIET_S = 0.25  # idle work waits this long, so that it never delays the next turn of a chat
@@ -227,6 +227,10 @@ def serve(inbox: Inbox, out: PipeWriter) -> int:
         opened = _open_model(start.settings, out)
     except GgufrunError as error:
         out.write([LoadFailed.of(error)])
+        return EXIT_LOAD
+    except MemoryError:
+        hint = "Use a smaller model, a smaller --context or a smaller --kv-type."
+        out.write([LoadFailed.of(OutOfMemory("There was no memory left to load the model.", hint))])
         return EXIT_LOAD
     except Exception as error:  # where the process ends: the parent turns it into one line
         log.exception("the model could not be opened")

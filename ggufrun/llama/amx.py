@@ -10,6 +10,8 @@ from pathlib import Path
 
 import llama_cpp
 
+from ggufrun.weights.header import Header
+
 _MENDED = b"ggufrun: ldtilecfg reads 64 bytes"  # written by ggufrun/install/amx_tiles.h
 _COMPILER = re.compile(rb"GCC: \([^)]*\) (\d+)\.(\d+)")
 _FIRST_RIGHT = {11: 5, 12: 4, 13: 3}  # GCC's major version: its first minor version that is right
@@ -21,6 +23,15 @@ def tiles_are_right(library: bytes) -> bool:
         return True
     found = ((int(major), int(minor)) for major, minor in _COMPILER.findall(library))
     return not any(major < 11 or minor < _FIRST_RIGHT.get(major, 0) for major, minor in found)
+
+
+def cannot_multiply(header: Header) -> bool:
+    """Whether this is a model with a compressed KV cache (MLA: Mistral Small 4, DeepSeek).
+
+    Its heads are multiplied as rows that do not lie side by side, which AMX's buffers refuse after they were filled:
+    llama.cpp b11434 then aborts, `GGML_ASSERT(*cur_backend_id != -1)`.
+    """
+    return header.integer(f"{header.architecture}.attention.kv_lora_rank") is not None
 
 
 def library_bytes() -> bytes:

@@ -127,10 +127,9 @@ def _per_head(model: Model) -> int:
 
 def _check_memory(model: Model, plan: ContextPlan) -> None:
     """The CPU backend touches every page of its cache, so that the system would kill the process before an error."""
-    available = available_memory()
-    if available is None or library.supports_gpu() or model.memory is not MemoryKind.FULL:
+    if not model.allocated or library.supports_gpu() or model.memory is not MemoryKind.FULL:
         return
-    needed = kv_bytes(model, plan.context, plan.kv_type)
+    available, needed = available_memory(), kv_bytes(model, plan.context, plan.kv_type)
     if needed > available:
         fits = available * plan.context // needed // 256 * 256
         raise OutOfMemory(

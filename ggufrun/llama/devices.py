@@ -14,7 +14,7 @@ from llama_cpp import llama_cpp as ll
 from ggufrun.errors import OptionError
 from ggufrun.llama import library
 
-_CPU = 0  # GGML_BACKEND_DEVICE_TYPE_CPU
+_CPU, _INTEGRATED = 0, 2  # ggml_backend_dev_type
 _TENSOR_HINT = 'Write it as "regex=buffer type".'
 
 
@@ -28,12 +28,22 @@ class Device:
     is_cpu: bool
     free: int
     total: int
+    is_integrated: bool = False  # a GPU without memory of its own: it takes the machine's
 
 
 def devices() -> list[Device]:
     """All devices, the CPU included."""
     library.start()
-    return [_device(_ggml("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)(i)) for i in range(_count())]
+    return [_device(ggml("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)(i)) for i in range(_count())]
+
+
+def backends() -> list[str]:
+    """The names of the backends that this llama.cpp was compiled with, or has loaded ("CPU", "CUDA")."""
+    library.start()
+    count = int(ggml("ggml_backend_reg_count", ctypes.c_size_t)())
+    get = ggml("ggml_backend_reg_get", ctypes.c_void_p, ctypes.c_size_t)
+    name = ggml("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
+    return [name(get(i)).decode() for i in range(count)]
 
 
 def device_handles(names: Sequence[str]) -> list[int]:
@@ -50,8 +60,8 @@ def device_handles(names: Sequence[str]) -> list[int]:
 
 def buffer_types() -> dict[str, int]:
     """Buffer types by name ("CPU", "CUDA0"), as handles."""
-    buffer_type = _ggml("ggml_backend_dev_buffer_type", ctypes.c_void_p, ctypes.c_void_p)
-    name = _ggml("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
+    buffer_type = ggml("ggml_backend_dev_buffer_type", ctypes.c_void_p, ctypes.c_void_p)
+    name = ggml("ggml_backend_buft_name", ctypes.c_char_p, ctypes.c_void_p)
     handles = (buffer_type(device.handle) for device in devices())
     return {name(handle).decode(): handle for handle in handles if handle}
 
@@ -72,23 +82,23 @@ def parse_override(text: str) -> tuple[str, int]:
 
 
 def _count() -> int:
-    return int(_ggml("ggml_backend_dev_count", ctypes.c_size_t)())
+    return int(ggml("ggml_backend_dev_count", ctypes.c_size_t)())
 
 
 def _device(handle: int) -> Device:
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     pointer = ctypes.POINTER(ctypes.c_size_t)
-    _ggml("ggml_backend_dev_memory", None, ctypes.c_void_p, pointer, pointer)(handle, free, total)
+    ggml("ggml_backend_dev_memory", None, ctypes.c_void_p, pointer, pointer)(handle, free, total)
     text = {
-        name: _ggml(f"ggml_backend_dev_{name}", ctypes.c_char_p, ctypes.c_void_p)(handle).decode()
+        name: ggml(f"ggml_backend_dev_{name}", ctypes.c_char_p, ctypes.c_void_p)(handle).decode()
         for name in ("name", "description")
     }
-    kind = _ggml("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
-    return Device(text["name"], text["description"], handle, kind == _CPU, free.value, total.value)
+    kind = ggml("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
+    return Device(text["name"], text["description"], handle, kind == _CPU, free.value, total.value, kind == _INTEGRATED)
 
 
 @cache
-def _ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
     """A function of ggml that the binding does not offer.
 
     Looked up through libllama, whose dependencies are searched too: opening libggml's file by another of its names

@@ -27,7 +27,7 @@ class LlamaEmbedder:
         """`rows`: of several inputs in one batch; attention looks at all of them. Raises what `open_context` raises,
         and ModelFileError for a model whose vectors stand for no text.
         """
-        self.model, self.plan = model, (plan := _plan(model, settings))
+        self.model, self.plan = model, (plan := embedding_plan(model, settings))
         self._context: Any = open_context(model, plan)
         self._limits = EmbeddingLimits(
             context=plan.context,
@@ -82,7 +82,8 @@ class LlamaEmbedder:
             ll.llama_free(context)
 
 
-def _plan(model: Model, settings: ModelSettings) -> ContextPlan:
+def embedding_plan(model: Model, settings: ModelSettings) -> ContextPlan:
+    """The sizes of an embedding model's context; ModelFileError for a model whose vectors stand for no text."""
     pooling = pooling_type(model)
     longest = longest_input(settings, model.context_train)
     return ContextPlan(

@@ -1,12 +1,12 @@
 """From llama.cpp's own words to one-line errors. The calls that fail are elsewhere."""
 
-import errno
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ggufrun.errors import InputError, ModelFileError, OptionError, OutOfMemory
+from ggufrun.weights.header import Header
+from ggufrun.weights.split_set import read_set
 
 _MEMORY = re.compile(r"out of memory|(?:failed|unable) to (?:allocate|reserve)|alloc_buffer|bad_alloc", re.I)
 _FUNCTION = re.compile(r"^(?:\w+: )+(?:error loading model(?: \w+)?: |failed to apply lora adapter: )*")
@@ -29,22 +29,12 @@ _MODEL_REASONS = (
 )  # fmt: skip
 
 
-def check_file(path: Path) -> None:
-    """Refuse what no library need be asked about: a missing file, a directory, something that is no GGUF."""
-    try:
-        if path.is_dir():
-            raise ModelFileError(path, "is a directory", "Give the path of the .gguf file in it.")
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            raise ModelFileError(path, "no such file", "Check the path.") from None
-        why = os.strerror(error.errno or 0)
-        raise ModelFileError(path, f"cannot be read ({why})", "Check its permissions.") from None
-    if not magic:
-        raise ModelFileError(path, "is empty", "Download it again.")
-    if magic != b"GGUF":
-        raise ModelFileError(path, "is not a GGUF file", "Give the path of a .gguf file.")
+def check_file(path: Path) -> tuple[Header, ...]:
+    """Refuse what our own reader refuses, of a split set any file: llama.cpp only ever sees what was looked through.
+
+    It ends the process over some damaged headers. Returns them all. Raises ModelFileError.
+    """
+    return read_set(path)
 
 
 def reason(lines: Sequence[str]) -> str:

@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
+import psutil
+
 _CPU = Path("/sys/devices/system/cpu")
+_GROUP = Path("/sys/fs/cgroup")
 
 
 def physical_cores() -> int:
@@ -12,25 +15,36 @@ def physical_cores() -> int:
     A second hyper-thread on a core slows matrix products down, so it is not counted.
     """
     if not hasattr(os, "sched_getaffinity"):  # macOS, Windows
-        return os.cpu_count() or 1
+        return psutil.cpu_count(logical=False) or os.cpu_count() or 1
     usable = os.sched_getaffinity(0)
     cores = {_core(cpu) for cpu in usable}
     return max(1, min(len(cores), _quota() or len(cores)))
 
 
-def available_memory() -> int | None:
-    """Bytes that can be allocated without swapping, or None where the system does not say (only Linux does here)."""
+def available_memory() -> int:
+    """Bytes that can be had without swapping, and without going over a container's limit."""
+    available, group = int(psutil.virtual_memory().available), _group_memory()
+    return available if group is None else min(available, group[0])
+
+
+def total_memory() -> int:
+    """Bytes of RAM, or of a container's share of it."""
+    total, group = int(psutil.virtual_memory().total), _group_memory()
+    return total if group is None else min(total, group[1])
+
+
+def _group_memory() -> tuple[int, int] | None:
+    """What is left of a container's memory (cgroup v2), and its limit; None without one.
+
+    Cached files count as used there. Those that nobody uses give way, as a model does that was just downloaded.
+    """
     try:
-        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        available = int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit, used = int((group / "memory.max").read_text()), int((group / "memory.current").read_text())
+        limit, used = int((_GROUP / "memory.max").read_text()), int((_GROUP / "memory.current").read_text())
+        fields = dict(line.split(" ", 1) for line in (_GROUP / "memory.stat").read_text().splitlines())
+        idle = int(fields.get("inactive_file", 0))
     except (OSError, ValueError):  # no cgroup v2, or "max": no limit
-        return available
-    return min(available, max(0, limit - used))
+        return None
+    return max(0, limit - max(0, used - idle)), limit
 
 
 def _core(cpu: int) -> str:
@@ -43,7 +57,7 @@ def _core(cpu: int) -> str:
 def _quota() -> int | None:
     """Whole cores that a container's CPU quota pays for (cgroup v2), or None without a quota."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = (_GROUP / "cpu.max").read_text().split()
         return max(1, round(int(quota) / int(period)))
     except (OSError, ValueError):
         return None

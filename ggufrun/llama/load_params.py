@@ -9,6 +9,7 @@ from llama_cpp import llama_cpp as ll
 from ggufrun.errors import OptionError
 from ggufrun.llama import amx, devices, library
 from ggufrun.settings import ModelSettings
+from ggufrun.weights.header import Header
 
 _ALL_LAYERS = -1
 _LOAD_MODES = {  # (mmap, mlock)
@@ -41,15 +42,25 @@ class LoadParams:
         return params
 
     @classmethod
-    def for_weights(cls, settings: ModelSettings, progress: Callable[[float], None] | None) -> "LoadParams":
-        """Raises OptionError for a device or buffer type that does not exist."""
+    def for_weights(
+        cls,
+        settings: ModelSettings,
+        progress: Callable[[float], None] | None,
+        header: Header,
+        *,
+        allocate: bool = True,
+    ) -> "LoadParams":
+        """Not `allocate`: everything is laid out as it would be, and no buffer is filled, nor had at all.
+
+        Raises OptionError for a device or buffer type that does not exist.
+        """
         params = cls()
         auto = _ALL_LAYERS if library.supports_gpu() else 0
         params.native.n_gpu_layers = auto if settings.gpu_layers == "auto" else settings.gpu_layers
-        # Without the extra buffers no weights are laid out for AMX (nor repacked): a third of the speed, but no crash.
-        safe = "AMX_INT8 = 1" not in library.system_info() or amx.tiles_are_right(amx.library_bytes())
-        params.native.use_extra_bufts = safe
-        params.native.load_mode = _LOAD_MODES[settings.mmap, settings.mlock]
+        params.native.use_extra_bufts = _extra_buffers_are_safe(header)
+        # What is only laid out cannot be mapped: llama.cpp aborts.
+        params.native.load_mode = _LOAD_MODES[settings.mmap and allocate, settings.mlock and allocate]
+        params.native.no_alloc = not allocate
         if settings.devices:
             params._set_devices(settings.devices)
         if settings.tensor_split:
@@ -59,6 +70,19 @@ class LoadParams:
         if progress is not None:
             params._set_progress(progress)
         return params
+
+    def skip_vocabulary(self, header: Header) -> None:
+        """Have tokens without texts, as many as the file has: enough to lay a model out, in a quarter of the time."""
+        tokens = header.length("tokenizer.ggml.tokens")
+        if tokens is None:
+            return
+        changes: Any = (ll.llama_model_kv_override * 3)()  # a third one without a key ends them
+        changes[0].tag, changes[0].key = ll.LLAMA_KV_OVERRIDE_TYPE_STR, b"tokenizer.ggml.model"
+        changes[0].value.val_str = b"none"
+        changes[1].tag, changes[1].key = ll.LLAMA_KV_OVERRIDE_TYPE_INT, f"{header.architecture}.vocab_size".encode()
+        changes[1].value.val_i64 = tokens
+        self._kept.append(changes)
+        self.native.kv_overrides = changes
 
     def raise_interrupted(self) -> None:
         """Raise what the progress callback raised: it cannot pass through native code."""
@@ -97,3 +121,10 @@ class LoadParams:
         callback = ll.llama_progress_callback(report)
         self._kept.append(callback)
         self.native.progress_callback = callback
+
+
+def _extra_buffers_are_safe(header: Header) -> bool:
+    """Without them no weights are laid out for AMX (nor repacked): a third of the speed, but no crash."""
+    if "AMX_INT8 = 1" not in library.system_info():
+        return True
+    return not amx.cannot_multiply(header) and amx.tiles_are_right(amx.library_bytes())

@@ -16,6 +16,7 @@ from ggufrun.llama import library
 from ggufrun.llama.failures import check_file, model_failure, reason
 from ggufrun.llama.load_params import LoadParams
 from ggufrun.settings import LoraSpec, ModelSettings
+from ggufrun.weights.header import Header
 
 Progress = Callable[[float], None]  # 0 to 1
 
@@ -35,8 +36,9 @@ class ModelDescription:
 class Model:
     """Owns the native model. Contexts made from it are closed before it."""
 
-    def __init__(self, path: Path, handle: int, keep: object = None) -> None:
+    def __init__(self, path: Path, handle: int, keep: object = None, *, allocated: bool = True) -> None:
         self.path = path
+        self.allocated = allocated  # else its contexts can be measured, and nothing be computed with them
         self.loras: list[tuple[Any, float]] = []  # adapters' handles and scales; llama.cpp frees them with the model
         self._handle: int | None = handle
         self._keep = keep  # what the native model points to
@@ -48,8 +50,8 @@ class Model:
         Raises ModelFileError, OptionError or OutOfMemory; what `progress` raises ends the load and comes out here.
         """
         library.start()
-        check_file(settings.path)
-        model = _open(settings.path, LoadParams.for_weights(settings, progress))
+        header = check_file(settings.path)[0]
+        model = _open(settings.path, LoadParams.for_weights(settings, progress, header))
         try:
             for spec in settings.loras:
                 model.loras.append((model._load_lora(spec), spec.scale))
@@ -57,6 +59,18 @@ class Model:
             model.close()
             raise
         return model
+
+    @classmethod
+    def lay_out(cls, settings: ModelSettings, header: Header, *, vocabulary: bool = True) -> "Model":
+        """Everything where `load` would put it, without reading or allocating weights. LoRA adapters are left out.
+
+        `header`: what `check_file` said of the file, which may be a hole behind it. Raises what `load` raises.
+        """
+        library.start()
+        params = LoadParams.for_weights(settings, None, header, allocate=False)
+        if not vocabulary:
+            params.skip_vocabulary(header)
+        return _open(settings.path, params)
 
     @classmethod
     def load_vocabulary(cls, path: Path) -> "Model":
@@ -139,4 +153,4 @@ def _open(path: Path, params: LoadParams) -> Model:
     params.raise_interrupted()
     if not handle:
         raise model_failure(path, lines)
-    return Model(path, int(handle), params)
+    return Model(path, int(handle), params, allocated=not params.native.no_alloc)

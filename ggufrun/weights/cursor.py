@@ -5,7 +5,7 @@ No mapping into memory: a mapped file that shrinks, or a network disk that fails
 
 import struct
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 from ggufrun.errors import ModelFileError
 
@@ -19,10 +19,18 @@ _WINDOW: Final = 1 << 18
 _LENGTH: Final = struct.Struct("<Q")
 
 
+class Readable(Protocol):
+    """What is read of a file, or of a stream that fetches its bytes as they are read."""
+
+    def seek(self, at: int, /) -> int: ...
+
+    def read(self, count: int, /) -> bytes: ...
+
+
 class Cursor:
     """A position in a file of `size` bytes. Every method raises ModelFileError rather than read past a limit."""
 
-    def __init__(self, path: Path, file: BinaryIO, size: int, start: int = 0) -> None:
+    def __init__(self, path: Path, file: Readable, size: int, start: int = 0) -> None:
         self._path, self._file, self._size = path, file, size
         self._window, self._window_start = b"", 0
         self._strings_left = MAX_STRINGS
@@ -63,6 +71,26 @@ class Cursor:
                 at += _LENGTH.size + read_length(window, at)[0]
                 count -= 1
             self.skip(self._window_start + at - self.position, what)
+
+    def strings(self, count: int, what: str) -> list[bytes]:
+        """The next `count` strings, about 0.2 µs each. Whoever asks has looked whether that many can be meant."""
+        read_length, found = _LENGTH.unpack_from, list[bytes]()
+        while len(found) < count:
+            self._check(self.position + _LENGTH.size, what)
+            self._fill(_LENGTH.size, what)
+            window, start = self._window, self.position - self._window_start
+            at, size = start, len(window)
+            while len(found) < count and (text := at + _LENGTH.size) <= size:
+                end = text + read_length(window, at)[0]
+                if end > size:
+                    break
+                found.append(window[text:end])
+                at = end
+            if at > start:
+                self.skip(at - start, what)
+            else:  # one that goes on behind the window
+                found.append(self.string(what))
+        return found
 
     def damaged(self, reason: str) -> ModelFileError:
         return ModelFileError(self._path, f"the GGUF header is damaged: {reason}", AGAIN)

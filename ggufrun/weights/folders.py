@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 import platformdirs
@@ -24,10 +24,15 @@ class Shard:
         return path.with_name(f"{self.stem}-{number:05}-of-{self.total:05}{path.suffix}")
 
 
-def shard_of(path: Path) -> Shard | None:
+def shard_of(path: PurePath) -> Shard | None:
     """None for a file that is not named as part of a split set."""
     match = _SHARD.fullmatch(path.stem)
     return Shard(match["stem"], int(match["number"]), int(match["total"])) if match else None
+
+
+def is_projector(name: str) -> bool:
+    """Whether a file of this name is what sees images for a model (mmproj), and no model itself."""
+    return "mmproj" in name.lower()
 
 
 def default_data_folder() -> Path:

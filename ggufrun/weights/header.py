@@ -9,20 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, cast
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ggufrun.errors import ModelFileError
-from ggufrun.weights.cursor import AGAIN, Cursor
+from ggufrun.weights.cursor import AGAIN, Cursor, Readable
 from ggufrun.weights.fields import NUMBERS, ArrayField, Scalar, TensorInfo, ValueType
 from ggufrun.weights.foreign import PEEK, looks_like
 from ggufrun.weights.ggml_types import TENSOR_TYPES
+from ggufrun.weights.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _MAX_KEYS: Final = 65_536
 _MAX_TENSORS: Final = 65_536
-_MAX_NAME: Final = 64  # ggml's GGML_MAX_NAME
+_MAX_NAME: Final = 63  # under ggml's GGML_MAX_NAME
 _MAX_KEY: Final = 65_535
 _MAX_DIMENSIONS: Final = 4
 _MAX_FILE: Final = 1 << 46  # bytes that tensors may claim; 64 TiB
@@ -72,6 +73,11 @@ class Header:
         value = self.metadata.get(key)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
+    def length(self, key: str) -> int | None:
+        """Elements of the array under this key, None without one."""
+        value = self.metadata.get(key)
+        return value.length if isinstance(value, ArrayField) else None
+
     def strings(self, key: str) -> list[str]:
         """A string array; bytes that are not UTF-8 become U+FFFD. ModelFileError if there is none under this key."""
         return [raw.decode("utf-8", "replace") for raw in self.raw_strings(key)]
@@ -89,8 +95,10 @@ class Header:
             raise ModelFileError(self.path, "the file changed while it was read", "Load the model again.")
         return found
 
-    def numbers(self, key: str) -> npt.NDArray[Any]:
+    def numbers(self, key: str) -> "npt.NDArray[Any]":
         """A numeric or boolean array, in its own type. ModelFileError if there is none under this key."""
+        import numpy as np  # here: `ggufrun list` reads no arrays, and numpy takes a tenth of a second
+
         field = self._array(key)
         if field.type is ValueType.STRING:
             raise ModelFileError(self.path, f"{key} is not a list of numbers")
@@ -123,11 +131,15 @@ def read_header(path: Path) -> Header:
         if not stat.S_ISREG(status.st_mode):
             raise ModelFileError(path, "this is not a regular file", "Give the path of a .gguf file.")
         with path.open("rb") as file:
-            start = file.read(PEEK)
-            _check_magic(path, start)
-            header = _parse(path, Cursor(path, file, status.st_size, start=4), status.st_size)
+            return parse_header(path, file, status.st_size)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         raise _unreadable(path, error) from error
+
+
+def parse_header(path: Path, file: Readable, size: int) -> Header:
+    """`read_header` for a stream of `size` bytes, fetched perhaps as they are read. `path`: where they will lie."""
+    _check_magic(path, file.read(PEEK))
+    header = _parse(path, Cursor(path, file, size, start=4), size)
     _check_data(header)
     return header
 
@@ -164,11 +176,13 @@ def _parse(path: Path, cursor: Cursor, file_size: int) -> Header:
     if tensor_count > _MAX_TENSORS or key_count > _MAX_KEYS:
         raise cursor.damaged(f"it claims {tensor_count:,} tensors and {key_count:,} keys")
     metadata: dict[str, Scalar | ArrayField] = {}
+    vocabulary = Vocabulary(cursor)
     for _ in range(key_count):
         key = _name(cursor, "a metadata key", _MAX_KEY)
         if key in metadata:
             raise cursor.damaged(f"the key {key[:80]!r} is there twice")
-        metadata[key] = _value(cursor, key)
+        metadata[key] = _value(cursor, key, vocabulary)
+    vocabulary.check(metadata)
     tensors = tuple(_tensor(cursor) for _ in range(tensor_count))
     if len({tensor.name for tensor in tensors}) < tensor_count:
         raise cursor.damaged("two tensors have the same name")
@@ -191,7 +205,7 @@ def _name(cursor: Cursor, what: str, longest: int) -> str:
         raise cursor.damaged(f"{what} is not UTF-8") from None
 
 
-def _value(cursor: Cursor, key: str) -> Scalar | ArrayField:
+def _value(cursor: Cursor, key: str, vocabulary: Vocabulary) -> Scalar | ArrayField:
     what = repr(key[:80])
     kind = _value_type(cursor, what)
     if kind is ValueType.STRING:
@@ -203,7 +217,9 @@ def _value(cursor: Cursor, key: str) -> Scalar | ArrayField:
     if kind is ValueType.ARRAY:
         raise cursor.damaged(f"{what} is a list of lists")
     start = cursor.position
-    if kind is ValueType.STRING:
+    if vocabulary.array(key, kind, length, what):
+        pass
+    elif kind is ValueType.STRING:
         cursor.skip_strings(length, what)
     else:
         cursor.skip(length * NUMBERS[kind].size, what)

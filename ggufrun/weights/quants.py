@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from ggufrun.weights.folders import shard_of
@@ -34,14 +34,14 @@ def quant_of(path: Path, header: Header) -> str:
     """
     file_type = header.integer("general.file_type")
     told = FILE_TYPES.get(file_type & ~_GUESSED) if file_type is not None else None
-    named = _label(path)
+    named = label_of(path)
     if named and named not in FILE_TYPES.values():
         return named
     return told or named or _most_used(header)
 
 
-def _label(path: Path) -> str:
-    """The last part of the file's name that looks like a quant."""
+def label_of(path: PurePath) -> str:
+    """The last part of a file's name that looks like a quant, in capitals; "" where none does."""
     shard = shard_of(path)
     found = _LABEL.findall(shard.stem if shard else path.stem)
     return str(found[-1]).upper() if found else ""

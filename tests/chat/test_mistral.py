@@ -8,11 +8,12 @@ from mistral_common.protocol.instruct.request import ChatCompletionRequest
 
 from ggufrun.chat.encoded import EncodedPrompt
 from ggufrun.chat.mistral import MistralEncoder, parse_version
+from ggufrun.chat.prompt import prompt_encoder
 from ggufrun.chat.types import ChatOptions, ChatRequest, Message, Tool
 from ggufrun.errors import EmptyPrompt, OptionError, RequestError
 from tests.chat import samples
 from tests.chat.samples import CALL, RESULT, WEATHER
-from tests.chat.vocab import VERSIONS, rebuilt, reference
+from tests.chat.vocab import VERSIONS, TekkenVocabulary, rebuilt, reference
 
 
 def encoder(version: str) -> MistralEncoder:
@@ -129,6 +130,17 @@ def test_reasoning_effort(effort: str | None, told: str) -> None:
     text = written("v15", encode("v15", user("Hi"), reasoning_effort=effort))
     assert text.startswith(f'<s>[MODEL_SETTINGS]{{"reasoning_effort": "{told}"}}[/MODEL_SETTINGS]')
     assert encode("v13", user("Hi"), reasoning_effort=effort) == encode("v13", user("Hi"))
+
+
+@pytest.mark.parametrize(
+    ("effort", "told", "thinks"),
+    [(None, "low", True), ("none", "low", True), ("low", "low", True), ("medium", "max", True), ("max", "max", True)],
+)
+def test_the_efforts_that_a_card_names(effort: str | None, told: str, thinks: bool) -> None:
+    of = prompt_encoder(TekkenVocabulary("v15"), efforts=("low", "max"))
+    prompt = of.encode(request([user("Hi")], reasoning_effort=effort))
+    assert written("v15", prompt).startswith(f'<s>[MODEL_SETTINGS]{{"reasoning_effort": "{told}"}}')
+    assert prompt.style.may_think is thinks
 
 
 def test_output_style() -> None:

@@ -14,6 +14,7 @@ from ggufrun.llama.backend import LlamaBackend
 from ggufrun.llama.load_params import LoadParams
 from ggufrun.llama.vocabulary import LlamaVocabulary
 from ggufrun.settings import EngineSettings, ModelSettings
+from ggufrun.weights.header import read_header
 from tests.llama.conftest import CONTEXT
 from tests.llama.steps import feed, generate, question
 
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.model
 
 def reference_tokens(path: Path, prompt: list[int], count: int) -> list[int]:
     """Greedy tokens by llama.cpp's own convenience calls: one sequence, batches by llama_batch_get_one."""
-    model = ll.llama_model_load_from_file(str(path).encode(), LoadParams.for_weights(ModelSettings(path), None).native)
+    loading = LoadParams.for_weights(ModelSettings(path), None, read_header(path))
+    model = ll.llama_model_load_from_file(str(path).encode(), loading.native)
     params = ll.llama_context_default_params()
     params.n_ctx, params.n_threads, params.n_threads_batch = CONTEXT, 1, 1
     context = ll.llama_init_from_model(model, params)

@@ -54,6 +54,8 @@ async def open_scripted(
     engine: EngineOverrides,
     chat_template: Path | None,
     on_progress: Callable[[float], None],
+    *,
+    sparing: bool = True,
 ) -> AsyncIterator[ChatModel]:
     if model != "scripted":
         raise ModelNotFound(model, ["scripted"])

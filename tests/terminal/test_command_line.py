@@ -93,7 +93,7 @@ def test_flags_become_settings(tmp_path: Path) -> None:
     adapter = tmp_path / "a.gguf"
     adapter.write_bytes(b"")
     flags = LoadFlags(
-        context=2048, gpu_layers="7", kv_type="q8_0", no_mmap=True, device=["CUDA0,CUDA1"], tensor_split="3,1",
+        context="2k", gpu_layers="7", kv_type="q8_0", no_mmap=True, device=["CUDA0,CUDA1"], tensor_split="3,1",
         override_tensor=["a=CPU,b=CPU"], lora=[f"{adapter}:0.5"],
     )  # fmt: skip
     assert flags.overrides() == {

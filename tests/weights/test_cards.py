@@ -1,5 +1,6 @@
 """Model cards: the shipped ones, and what is said about faulty ones."""
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ def shipped() -> dict[str, Card]:
 
 def test_the_shipped_cards() -> None:
     cards = shipped()
-    assert set(cards) >= {"demo", "mistral-medium-3.5"}
+    assert set(cards) >= {
+        "demo", "mistral-medium-3.5", "mistral-small-4", "mistral-small-3.2", "devstral-small-2", "magistral-small",
+        "ministral-3-3b", "ministral-3-8b", "ministral-3-14b",
+    }  # fmt: skip
     medium = cards["mistral-medium-3.5"]
     assert medium.answers_to("mistral-medium-latest") and medium.answers_to("Mistral-Medium-3.5")
     assert (medium.repo, medium.tokenizer) == ("unsloth/Mistral-Medium-3.5-128B-GGUF", "v15")
@@ -48,6 +52,53 @@ def test_cards_come_from_the_wheel_or_from_the_checkout(tmp_path: Path) -> None:
 def test_no_name_is_given_twice() -> None:
     names = [name.lower() for card in shipped().values() for name in card.names]
     assert len(set(names)) == len(names)
+
+
+QUANTS = ("Q4_K_M", "UD-Q4_K_XL", "UD-IQ1_M", "BF16")
+
+
+@pytest.mark.parametrize(
+    "card", [card for name, card in shipped().items() if name != "demo"], ids=lambda card: card.name
+)
+def test_a_card_of_a_repository_says_what_a_plan_needs(card: Card) -> None:
+    stem = card.repo.partition("/")[2].removesuffix("-GGUF")
+    for quant in QUANTS:
+        for name in (f"{stem}-{quant}.gguf", f"{stem}-{quant}-00001-of-00003.gguf"):
+            assert [each.name for each in shipped().values() if each.matches(Path(quant) / name)] == [card.name]
+    assert not card.matches(Path(f"{stem}-BF16-mmproj.gguf"))
+    assert [card.projector_rank(f"mmproj-{kind}.gguf") for kind in ("F16", "BF16", "F32", "Q8_0")] == [0, 1, 2, 3]
+    assert card.projector_rank(f"{stem}-Q4_K_M.gguf") is None
+    assert card.default_context is not None and card.default_context < card.context
+    assert card.tokenizer and card.price and card.licence
+    assert card.efforts == (("none", "high") if card.tokenizer == "v15" else ())
+
+
+def test_the_hosted_names_lead_to_the_models_that_they_name() -> None:
+    def named(name: str) -> list[str]:
+        return [card.name for card in shipped().values() if card.answers_to(name)]
+
+    assert named("mistral-small-latest") == named("mistral-small-2603") == ["mistral-small-4"]
+    assert named("mistral-small-2506") == ["mistral-small-3.2"]
+    assert named("devstral-small-latest") == ["devstral-small-2"]
+    assert named("ministral-8b-latest") == ["ministral-3-8b"]
+
+
+def test_the_bad_files_of_medium_are_known_by_their_header_or_their_day() -> None:
+    medium, key = shipped()["mistral-medium-3.5"], "mistral3.rope.scaling.yarn_log_multiplier"
+    old, new = datetime.date(2026, 4, 30), datetime.date(2026, 5, 1)
+    assert [bad.key for bad in medium.faults("model", {key: 1.0})] == [key]
+    assert medium.faults("model", {key: 0.0}) == medium.faults("model", {}) == medium.faults("model", {}, new) == ()
+    assert "YaRN" in medium.faults("model", {}, old)[0].reason
+    assert "images" in medium.faults("mmproj", {key: 1.0}, old)[0].reason
+    assert medium.faults("mmproj", {key: 1.0}, new) == ()
+
+
+def test_sampling_by_effort(tmp_path: Path) -> None:
+    text = CARD + "[sampling]\ntemperature = 0.3\ntop_k = 9\n[sampling.effort.high]\ntemperature = 1.0\n"
+    (tmp_path / "tiny.toml").write_text(text)
+    sampling = read_card(tmp_path / "tiny.toml").sampling
+    assert sampling.numbers() == {"temperature": 0.3, "top_k": 9}
+    assert sampling.effort["high"].numbers() == {"temperature": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +139,17 @@ def test_a_users_card_wins_over_a_shipped_one(tmp_path: Path) -> None:
         (("Tiny-1B*.gguf", "../*.gguf"), "'files' should match pattern"),
         (("someone/Tiny-GGUF", "someone"), "'repo' should match pattern"),
         (("context = 2048", 'context = 2048\npackage = "a.b"'), "'package' should match pattern"),
+        (("context = 2048", "context = 2048\n[sampling.effort.huge]\ntop_p = 1.0"), "'sampling.effort.huge"),
+        (("context = 2048", "context = 2048\n[[bad]]\nreason = 'x'"), "'bad.0' should have either `before`, or"),
+        (
+            ("context = 2048", "context = 2048\n[[bad]]\nreason = 'x'\nbefore = 2026-05-01\nkey = 'a'"),
+            "either `before`",
+        ),
+        (("context = 2048", "context = 2048\n[[bad]]\nreason = 'x'\nkey = 'a'"), "either `before`, or"),
+        (("context = 2048", "context = 2048\n[[bad]]\nreason = 'x'\nbefore = 'soon'"), "'bad.0.before' should be a"),
+        (("context = 2048", "context = 2048\nefforts = ['huge']"), "'efforts.0' should be 'none'"),
+        (("context = 2048", "context = 2048\nrevision = '../x'"), "'revision' should match pattern"),
+        (("context = 2048", "context = 2048\nmmproj = ['a/b.gguf']"), "'mmproj.0' should match pattern"),
         (("name = ", "name "), "not a readable model card"),
     ],
 )

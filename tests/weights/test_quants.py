@@ -8,9 +8,9 @@ import pytest
 
 from ggufrun.chat.types import Price
 from ggufrun.loading import known
+from ggufrun.store.resolve import resolve
 from ggufrun.weights.header import read_header
 from ggufrun.weights.quants import FILE_TYPES, quant_of
-from ggufrun.weights.resolve import resolve
 from tests.weights.gguf_bytes import STRING, UINT32, field, gguf, tensor, text, write
 
 CARD = """

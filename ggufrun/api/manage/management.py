@@ -43,6 +43,7 @@ class ManagedModel(BaseModel):
     quant: str
     file: str
     description: str
+    note: str = Field("", description="What is less than it would be with memory enough.")
 
     @classmethod
     def of(cls, model: ServedModel) -> "ManagedModel":
@@ -62,6 +63,7 @@ class ManagedModel(BaseModel):
             quant=info.quant,
             file=info.file,
             description=info.description,
+            note=info.note,
         )
 
 

@@ -1,0 +1,132 @@
+"""From a repository's listing to plans: how each quant would be loaded on a machine, and which is best.
+
+One header is read, the middle quant's; the others are estimated from their size until one of them is chosen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from ggufrun.errors import HubRefused, ModelFileError
+from ggufrun.fit.machine import Machine
+from ggufrun.fit.measured import Measure
+from ggufrun.fit.planner import make_plan
+from ggufrun.fit.subject import Subject, Wishes
+from ggufrun.hub.client import Client
+from ggufrun.hub.files import HubFile, HubQuant, Listing
+from ggufrun.hub.remote_header import remote_header, remote_headers
+from ggufrun.offers import Choice, Offer, best, middle
+from ggufrun.weights.cards import Card
+from ggufrun.weights.header import Header
+from ggufrun.weights.quants import label_of
+
+_OTHERS: Final = 2  # headers that are read where the first is faulty
+_PROJECTOR_TYPES: Final = ("F16", "BF16", "Q8_0", "F32")  # best first, without a card that says
+
+
+class Choosing:
+    """The quants of one listing, planned for one machine. Asks the hub for headers when they are needed."""
+
+    def __init__(
+        self,
+        client: Client,
+        listing: Listing,
+        machine: Machine,
+        wishes: Wishes,
+        *,
+        card: Card | None = None,
+        projector: HubFile | None = None,
+        measure: Measure | None = None,
+    ) -> None:
+        """`measure` None: by formulas only. Raises HubRefused where the repository holds no quant."""
+        if not listing.quants:
+            raise HubRefused(
+                f"{listing.repo} holds no GGUF model. {' '.join(listing.notes)}".strip(),
+                "`ggufrun search WORDS` finds repositories that do.",
+            )
+        self._client, self._listing, self._machine, self._wishes = client, listing, machine, wishes
+        self._card, self._projector, self._measure = card, projector, measure
+        self._subjects: dict[str, Subject] = {}
+        self.notes: tuple[str, ...] = ()  # sentences: what could not be counted
+
+    def subject(self, quant: HubQuant) -> Subject:
+        """Raises HubRefused, HubError or ModelFileError."""
+        if quant.name not in self._subjects:
+            subject = subject_of(self._client, self._listing, quant, None, self._card)
+            self._subjects[quant.name] = replace(subject, projector=self._projector_header())
+        return self._subjects[quant.name]
+
+    def _projector_header(self) -> Header | None:
+        if self._projector is None or self._subjects:
+            return next((subject.projector for subject in self._subjects.values()), None)
+        try:
+            return remote_headers(self._client, self._listing, [self._projector])[0]
+        except ModelFileError as error:
+            self.notes = (f"The memory for images is not counted: {error.path}: {error.reason}.",)
+            return None
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """Of the quant that was read first; () before any."""
+        return next((subject.headers for subject in self._subjects.values()), ())
+
+    def exact(self, quant: HubQuant) -> Offer:
+        """By the quant's own header."""
+        return Offer(quant, make_plan(self.subject(quant), self._machine, self._wishes, self._measure), True)
+
+    def offers(self) -> tuple[Offer, ...]:
+        """All quants, from the smallest to the largest. Raises HubRefused, HubError or ModelFileError."""
+        known, subject = self._known()
+
+        def estimated(quant: HubQuant) -> Offer:
+            scaled = replace(subject, scale=quant.size / known.size)
+            return Offer(quant, make_plan(scaled, self._machine, self._wishes, None), False)
+
+        return tuple(self.exact(quant) if quant is known else estimated(quant) for quant in self._listing.quants)
+
+    def _known(self) -> tuple[HubQuant, Subject]:
+        """The quant that stands for the others; where its file is no GGUF, another one."""
+        first = middle(self._listing.quants)
+        for quant in (first, *[other for other in self._listing.quants if other is not first][:_OTHERS]):
+            try:
+                return quant, self.subject(quant)
+            except ModelFileError as error:
+                faulty = error
+        raise faulty
+
+    def choose(self, offers: Sequence[Offer] | None = None) -> tuple[Choice, tuple[Offer, ...]]:
+        """The best that fits, planned by its own header, and all offers with what was learnt on the way.
+
+        Raises InputError where none fits.
+        """
+        known = list(self.offers() if offers is None else offers)
+        trained = self.headers[0].context_train if self.headers else None
+        while True:
+            choice = best(known, self._machine, trained, self._listing.repo)
+            at = known.index(choice.offer)
+            if choice.offer.exact:
+                return choice, tuple(known)
+            known[at] = self.exact(choice.offer.quant)  # each quant once, so this ends
+
+
+def subject_of(
+    client: Client, listing: Listing, quant: HubQuant, projector: HubFile | None, card: Card | None = None
+) -> Subject:
+    """What a plan is made for, by the headers of its remote files. Raises HubRefused, HubError or ModelFileError."""
+    headers = remote_header(client, listing, quant)
+    beside = remote_headers(client, listing, [projector])[0] if projector else None
+    name = f"{card.name if card else listing.repo}:{quant.name}"
+    return Subject(headers[0].path, headers, name, card, beside)
+
+
+def projector_of(listing: Listing, card: Card | None) -> HubFile | None:
+    """The mmproj to use: the card's favourite; without a card that says, 16 bits before others."""
+
+    def rank(file: HubFile) -> tuple[int, int]:
+        told = card.projector_rank(file.name) if card else None
+        label = label_of(PurePosixPath(file.name))
+        usual = _PROJECTOR_TYPES.index(label) if label in _PROJECTOR_TYPES else len(_PROJECTOR_TYPES)
+        return (told, 0) if told is not None else (1 << 30, usual)
+
+    return min(listing.projectors, key=rank, default=None)

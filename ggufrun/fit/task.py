@@ -1,0 +1,87 @@
+"""What a search has to solve: a model's shape, a machine's room, and what is pinned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ggufrun.fit.cache import CacheSize, sequences_of
+from ggufrun.fit.machine import Gpu, Machine
+from ggufrun.fit.shape import Shape
+from ggufrun.fit.subject import Subject, Wishes
+from ggufrun.settings import EngineSettings, KvType, ModelOverrides
+
+_UBATCH: Final = 512  # as in `llama.context`, which makes the real ones
+_UBATCH_CPU: Final = 128
+_QUANTIZED_BLOCK: Final = 32  # elements: a head of another size has no quantized cache
+
+
+@dataclass(frozen=True)
+class Task:
+    """`extra`: bytes that a device was found to need beyond our sums, by name."""
+
+    shape: Shape
+    machine: Machine  # its GPUs are those that may be used
+    pinned: ModelOverrides
+    engine: EngineSettings
+    default_context: int
+    projector: int  # bytes
+    exact: bool  # the headers are this very file's
+    extra: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, subject: Subject, machine: Machine, wishes: Wishes) -> "Task":
+        allowed = replace(machine, gpus=_allowed(machine.gpus, wishes.pinned))
+        return cls(
+            shape=subject.shape,
+            machine=allowed,
+            pinned=wishes.pinned,
+            engine=wishes.engine,
+            default_context=subject.context,
+            projector=subject.projector_bytes,
+            exact=subject.scale == 1.0,
+        )
+
+    @property
+    def pinned_context(self) -> int | None:
+        return self.pinned.get("context")
+
+    @property
+    def pinned_layers(self) -> int | None:
+        """None for auto, too."""
+        layers = self.pinned.get("gpu_layers", "auto")
+        return None if layers == "auto" else min(int(layers), self.shape.layers)
+
+    @property
+    def on_cpu(self) -> bool:
+        """Everything is computed by the processor."""
+        return not self.machine.gpus or self.pinned_layers == 0
+
+    @property
+    def wanted_context(self) -> int:
+        return self.pinned_context or self.default_context
+
+    @property
+    def kv_types(self) -> tuple[KvType, ...]:
+        """Those that may be tried, the best first."""
+        if "kv_type" in self.pinned:
+            return (self.pinned["kv_type"],)
+        head = self.shape.queries // max(1, self.shape.heads)
+        able = head > 0 and head % _QUANTIZED_BLOCK == 0 and self.pinned.get("flash_attention") != "off"
+        return ("f16", "q8_0") if able else ("f16",)
+
+    def size(self, context: int, kv_type: KvType, *, on_cpu: bool = False) -> CacheSize:
+        most = _UBATCH_CPU if on_cpu or self.on_cpu else _UBATCH
+        return CacheSize(context, kv_type, min(most, self.engine.batch, context), sequences_of(self.shape, self.engine))
+
+    def flash(self, kv_type: KvType, *, on_cpu: bool) -> bool:
+        wanted = self.pinned.get("flash_attention", "auto")
+        if wanted == "auto":
+            return not on_cpu or kv_type != "f16"
+        return wanted == "on"
+
+
+def _allowed(gpus: tuple[Gpu, ...], pinned: ModelOverrides) -> tuple[Gpu, ...]:
+    names = pinned.get("devices", ())
+    if not names:
+        return gpus
+    return tuple(gpu for name in names for gpu in gpus if gpu.name == name)

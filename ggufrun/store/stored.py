@@ -1,0 +1,80 @@
+"""Models that lie on this machine, as values: where each comes from, and its files. Nothing is looked for here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from ggufrun.weights.cards import Card
+
+Source = Literal["models", "package", "hub", "lmstudio", "ollama"]
+SOURCES: Final[dict[Source, str]] = {
+    "models": "models folder",
+    "package": "Python package",
+    "hub": "Hugging Face cache",
+    "lmstudio": "LM Studio",
+    "ollama": "Ollama",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """`path` is what to open; `places` are all names of these bytes in the store, where there are several."""
+
+    path: Path
+    size: int  # bytes
+    sha256: str | None = None  # what the bytes should give, 64 hex digits; None: nobody said
+    places: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """One model in one quant. `files` are those to load, in their order; `name` is what `ggufrun run` takes."""
+
+    name: str
+    source: Source
+    files: tuple[StoredFile, ...]
+    quant: str = ""  # "" where no name says
+    card: Card | None = None
+    modified: float = 0.0  # seconds since 1970
+    also: tuple[str, ...] = ()  # other names that it answers to
+    projectors: tuple[StoredFile, ...] = ()  # that see images for it, beside it in its store
+    partial: tuple[int, int] | None = None  # bytes that are here, and of how many; 0: nobody knows
+    folder: Path | None = None  # the part of the store that is this model's or its repository's
+
+    @property
+    def path(self) -> Path:
+        """What is loaded: llama.cpp finds the others of a split set beside it."""
+        return self.files[0].path
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together, without projectors; of a partial one what is here."""
+        return self.partial[0] if self.partial else sum(file.size for file in self.files)
+
+    def answers_to(self, name: str, tag: str | None) -> bool:
+        wanted = name.lower()
+        called = [each.lower() for each in (self.name, *self.also)]
+        if tag is None:
+            return wanted in called or wanted in (each.rpartition(":")[0] for each in called)
+        return f"{wanted}:{tag.lower()}" in called
+
+    def projector(self) -> StoredFile | None:
+        """The one that the card prefers, else the first."""
+        card = self.card
+        if card is None or not card.mmproj:
+            return next(iter(self.projectors), None)
+        ranked = [(card.projector_rank(file.path.name), at) for at, file in enumerate(self.projectors)]
+        best = (
+            min((rank, at) for rank, at in ranked if rank is not None)
+            if any(r is not None for r, _ in ranked)
+            else None
+        )
+        return None if best is None else self.projectors[best[1]]
+
+
+def card_of(cards: Sequence[Card], path: Path, repo: str = "") -> Card | None:
+    """The card of a file, by its name or by the repository that it came from."""
+    wanted = repo.lower()
+    named = (card for card in cards if card.matches(path))
+    return next(named, None) or next((card for card in cards if wanted and card.repo.lower() == wanted), None)

@@ -1,0 +1,91 @@
+"""The formulas against llama.cpp's own numbers: caches to the byte, weights too, and compute buffers nearly.
+
+The probe is held against real loads in `test_exact`.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ggufrun.fit.machine import Machine
+from ggufrun.fit.placement import Use
+from ggufrun.fit.probe import Probe
+from ggufrun.fit.search import Search
+from ggufrun.fit.shape import Shape
+from ggufrun.fit.subject import Subject, Wishes
+from ggufrun.fit.task import Task
+from ggufrun.settings import EngineSettings, KvType, ModelOverrides, ModelSettings
+from ggufrun.weights.header import read_header
+from tests.shapes import SMALL
+
+pytestmark = pytest.mark.process
+
+CPU = Machine((), 1 << 40, 1 << 40, 1e11, "estimated", here=True)
+KNOBS: tuple[tuple[int, KvType, EngineSettings], ...] = (
+    (100, "f16", EngineSettings()),
+    (3000, "f16", EngineSettings(parallel=1)),
+    (4096, "q8_0", EngineSettings(parallel=3, cached_sequences=0, batch=64)),
+    (16_384, "q4_0", EngineSettings(parallel=16)),
+    (65_536, "f16", EngineSettings()),
+)
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Probe]:
+    with Probe() as probe:
+        yield probe
+
+
+def computed(path: Path, pinned: ModelOverrides, engine: EngineSettings) -> tuple[Shape, Use]:
+    task = Task.of(Subject(path, (read_header(path),), "a model"), CPU, Wishes(pinned, engine))
+    found = Search(task).in_ram(task.size(task.wanted_context, task.kv_types[0]))
+    assert found is not None
+    return task.shape, found.uses[-1]
+
+
+def compare(probe: Probe, path: Path) -> None:
+    """Some processors want weights laid out anew, a little longer; and a tied output is then a second copy."""
+    for context, kv_type, engine in KNOBS:
+        pinned = ModelOverrides(context=context, kv_type=kv_type, gpu_layers=0)
+        measured = probe.measure(ModelSettings(path, **pinned), engine).devices["RAM"]
+        shape, use = computed(path, pinned, engine)
+        second = max(weight.ram for weight in shape.weights if weight.layer is None) if shape.tied else 0
+        assert use.kv == measured.kv, (context, kv_type)
+        assert use.weights <= measured.weights <= (use.weights + second) * 1.06 + 2048, (context, kv_type)
+        assert measured.compute * 0.98 < use.compute < measured.compute * 1.7 + (12 << 20), (context, kv_type)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_shapes(probe: Probe, shape: Callable[..., Path], kind: str) -> None:
+    compare(probe, shape(kind))
+
+
+@pytest.mark.parametrize("kind", ["ministral-3b", "small-4"])
+def test_as_large_as_real_ones(probe: Probe, shape: Callable[..., Path], kind: str) -> None:
+    compare(probe, shape(kind))
+
+
+def test_weights_that_stay_as_they_are_to_the_byte(probe: Probe, tiny_model: Callable[[str], Path]) -> None:
+    """In 16 bits nothing is laid out anew."""
+    path = tiny_model("mistral3-v13")
+    measured = probe.measure(ModelSettings(path, context=512, gpu_layers=0)).devices["RAM"]
+    assert computed(path, {"context": 512, "gpu_layers": 0}, EngineSettings())[1].weights == measured.weights
+
+
+def test_a_recurrent_model(probe: Probe, tiny_model: Callable[[str], Path]) -> None:
+    """Its state has a size for each sequence, and none for the context."""
+    path = tiny_model("recurrent-tiny")
+    for engine in (EngineSettings(), EngineSettings(parallel=2), EngineSettings(parallel=4, cached_sequences=1)):
+        measured = probe.measure(ModelSettings(path, context=2048, gpu_layers=0), engine).devices["RAM"]
+        _, use = computed(path, {"context": 2048, "gpu_layers": 0}, engine)
+        assert use.kv == measured.kv > 0
+        assert use.compute > measured.compute * 0.9
+
+
+def test_gemma(probe: Probe, gemma_path: Path) -> None:
+    compare(probe, gemma_path)
+
+
+def test_the_demo_model(probe: Probe, demo_path: Path) -> None:
+    compare(probe, demo_path)
