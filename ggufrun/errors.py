@@ -139,9 +139,8 @@ class GatedRepo(HubRefused):
 
 class NoSuchRevision(HubRefused):
     def __init__(self, repo: str, revision: str) -> None:
-        super().__init__(
-            f"{repo} has no revision {cut(revision)!r}.", "Give a branch, a tag or a commit, or drop --revision."
-        )
+        hint = "Give a branch, a tag or a commit, or drop --revision."
+        super().__init__(f"{repo} has no revision {cut(revision)!r}.", hint)
         self.repo, self.revision = repo, revision
 
 
@@ -156,10 +155,9 @@ class DiskFull(InputError):
     def __init__(self, folder: str | Path, needed: int, free: int, margin: int = 0) -> None:
         """Bytes. `margin`: what is to stay free for others who write to that disk."""
         stays = f" ({margin / 1e9:.1f} GB stay free)" if margin else ""
-        super().__init__(
-            f"{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are still to come{stays}.",
-            "Make room (`ggufrun list`, `ggufrun rm`), choose a smaller quant, or set HF_HOME to another disk.",
-        )
+        message = f"{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are still to come{stays}."
+        hint = "Make room (`ggufrun list`, `ggufrun rm`), choose a smaller quant, or set HF_HOME to another disk."
+        super().__init__(message, hint)
         self.folder, self.needed, self.free = Path(folder), needed, free
 
 
@@ -181,11 +179,8 @@ class EmptyPrompt(RequestError):
 
 class PromptTooLong(RequestError):
     def __init__(self, prompt_tokens: int, context: int, param: str = "messages") -> None:
-        super().__init__(
-            f"The prompt has {prompt_tokens} tokens and the context holds {context}, answer included.",
-            "Shorten it, or load the model with a larger --context.",
-            param,
-        )
+        message = f"The prompt has {prompt_tokens} tokens and the context holds {context}, answer included."
+        super().__init__(message, "Shorten it, or load the model with a larger --context.", param)
         self.prompt_tokens, self.context = prompt_tokens, context
 
 
@@ -210,11 +205,8 @@ class SchemaError(RequestError):
 
 class BudgetTooSmall(RequestError):
     def __init__(self, needed: int, budget: int) -> None:
-        super().__init__(
-            f"The shortest valid answer takes {needed} tokens and only {budget} are allowed.",
-            f"Set max_tokens to at least {needed}.",
-            "max_tokens",
-        )
+        message = f"The shortest valid answer takes {needed} tokens and only {budget} are allowed."
+        super().__init__(message, f"Set max_tokens to at least {needed}.", "max_tokens")
         self.needed, self.budget = needed, budget
 
 
@@ -224,9 +216,8 @@ class OutOfRange(RequestError):
 
 class BodyTooLarge(RequestError):
     def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"The body is larger than {limit / 1e6:.3g} MB.", "Send less, or start the server with a larger --max-body."
-        )
+        hint = "Send less, or start the server with a larger --max-body."
+        super().__init__(f"The body is larger than {limit / 1e6:.3g} MB.", hint)
         self.limit = limit
 
 
@@ -281,9 +272,8 @@ class HubUnreachable(HubError):
     def __init__(self, url: str, why: str = "") -> None:
         """`url`: the endpoint that was asked."""
         reason = f" ({why})" if why else ""
-        super().__init__(
-            f"No answer from {url}{reason}.", "Check the connection, proxy and HF_ENDPOINT, and try again."
-        )
+        hint = "Check the connection, proxy and HF_ENDPOINT, and try again."
+        super().__init__(f"No answer from {url}{reason}.", hint)
         self.url, self.why = url, why
 
 
@@ -298,10 +288,9 @@ class HubOffline(HubUnreachable):
 
 class WrongBytes(HubError):
     def __init__(self, name: str, expected: str, found: str) -> None:
-        super().__init__(
-            f"{name} came whole, but its sha256 is {found[:12]}… and the hub says {expected[:12]}….",
-            "What came was thrown away: pull it again; if that repeats, try without --mirror or proxy.",
-        )
+        message = f"{name} came whole, but its sha256 is {found[:12]}… and the hub says {expected[:12]}…."
+        hint = "What came was thrown away: pull it again; if that repeats, try without --mirror or proxy."
+        super().__init__(message, hint)
         self.name, self.expected, self.found = name, expected, found
 
 
@@ -338,9 +327,8 @@ class Forbidden(AccessError):
 
 class HostRefused(AccessError):
     def __init__(self) -> None:
-        super().__init__(
-            "The Host header is not one of this server's names.", "Allow it: ggufrun serve --allowed-host NAME."
-        )
+        hint = "Allow it: ggufrun serve --allowed-host NAME."
+        super().__init__("The Host header is not one of this server's names.", hint)
 
 
 class OriginRefused(AccessError):

@@ -19,7 +19,7 @@ from ggufrun.api.conversation.chat_body import ChatBody
 from ggufrun.api.conversation.wire import ChatCompletionBody
 from ggufrun.chat.types import ChatEvent, ChatModel, ChatRequest, ModelInfo
 from ggufrun.errors import EngineClosed, RequestError
-from ggufrun.loading import open_model
+from ggufrun.opening.loading import open_model
 from ggufrun.settings import EngineSettings, ModelOverrides
 from ggufrun.validation import first_problem, nearest
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ggufrun.chat.compile import settle
 from ggufrun.chat.types import AnswerSettings, ChatOptions, ChatRequest
-from ggufrun.loading import answer_settings
+from ggufrun.opening.loading import answer_settings
 from ggufrun.userconfig import ModelDefaults
 from ggufrun.weights.cards import Card, read_card
 from tests.weights.test_cards import CARD

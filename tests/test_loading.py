@@ -13,7 +13,7 @@ from ggufrun.chat.constraints import GrammarFactory
 from ggufrun.chat.types import ChatOptions, ChatRequest, ChoiceFinished, Message
 from ggufrun.engine.grammar import GrammarError
 from ggufrun.errors import GgufrunError
-from ggufrun.loading import open_model
+from ggufrun.opening.loading import open_model
 from ggufrun.settings import EngineSettings
 
 ENGINE = EngineSettings(disk_cache=None)
@@ -53,7 +53,7 @@ async def test_a_vocabulary_that_no_grammar_can_use_does_not_keep_a_model_from_c
         raise GrammarError("The model's vocabulary has no end-of-generation token: no grammar can end.")
 
     monkeypatch.setattr(GrammarFactory, "warm", refuse)
-    with caplog.at_level(logging.INFO, "ggufrun.loading"):
+    with caplog.at_level(logging.INFO, "ggufrun.opening.loading"):
         async with asyncio.timeout(60), open_model(str(tiny_model("llama-tiny")), {"context": 256}, ENGINE) as model:
             events = [event async for event in model.complete(ASKED)]
     assert any(isinstance(event, ChoiceFinished) for event in events)

@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ggufrun import planning, starting
-from ggufrun.describing import describe
 from ggufrun.errors import OutOfMemory
 from ggufrun.fit import probe
 from ggufrun.llama import library
-from ggufrun.loading import open_model
+from ggufrun.opening import planning, starting
+from ggufrun.opening.describing import describe
+from ggufrun.opening.loading import open_model
 from ggufrun.settings import EngineSettings, ModelOverrides
 from tests.shapes import write
 from tests.short_of_memory import attempts

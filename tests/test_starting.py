@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun import starting
 from ggufrun.chat.types import ChatModel, ChatOptions, ChatRequest, ChoiceFinished, Message
 from ggufrun.commandline.flags import LoadFlags
 from ggufrun.commandline.pooling import opened_pool
 from ggufrun.errors import OutOfMemory
-from ggufrun.loading import open_model
+from ggufrun.opening import starting
+from ggufrun.opening.loading import open_model
 from ggufrun.pool.offer import PoolSettings
 from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides
 from tests.short_of_memory import attempts

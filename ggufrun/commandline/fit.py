@@ -28,7 +28,7 @@ from ggufrun.weights.folders import is_projector, model_folders
 from ggufrun.weights.header import Header, read_header
 
 if TYPE_CHECKING:
-    from ggufrun.choosing import Choosing
+    from ggufrun.choosing.choosing import Choosing
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _projector_beside(found: ResolvedModel) -> Header | None:
 
 def _chosen(asked: _Asked, machine: Machine, measure: Measure | None) -> _Found:
     """From the hub: the quant that is named, or the best one."""
-    from ggufrun.choosing import Choosing, projector_of
+    from ggufrun.choosing.choosing import Choosing, projector_of
     from ggufrun.hub.client import open_client
     from ggufrun.hub.spec import parse_spec
 

@@ -45,7 +45,7 @@ def open_model(
     sparing: bool = True,
 ) -> AbstractAsyncContextManager[ChatModel]:
     """`loading.open_model`, imported only when all options are known to be fine: its libraries take a while."""
-    from ggufrun import loading
+    from ggufrun.opening import loading
 
     return loading.open_model(
         model, overrides, engine, chat_template=chat_template, on_progress=on_progress, sparing=sparing

@@ -34,7 +34,7 @@ async def opened_pool(
 ) -> AsyncIterator[ModelPool]:
     """Raises `InputError` for what cannot be served. One model that is to stay is loaded now, others on first use."""
     # Imported here: these libraries take a while, and the options are known to be fine by now.
-    from ggufrun.describing import describe, free_memory
+    from ggufrun.opening.describing import describe, free_memory
 
     overrides, opener = load.overrides(), _Opener(load, engine)
     if load.chat_template is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TextIO
 
-from ggufrun.choosing import Choosing, projector_of
+from ggufrun.choosing.choosing import Choosing, projector_of
 from ggufrun.commandline.hub_flags import HubFlags
 from ggufrun.commandline.known_bad import faults_of
 from ggufrun.commandline.machines import machine_of, wishes_of

@@ -7,7 +7,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ggufrun.choosing import Choosing, projector_of
+from ggufrun.choosing.choosing import Choosing, projector_of
+from ggufrun.choosing.offers import Choice, Offer
 from ggufrun.commandline.grid import Cell, print_grid
 from ggufrun.commandline.hub_flags import HubFlags
 from ggufrun.commandline.known_bad import faults_of
@@ -20,7 +21,6 @@ from ggufrun.fit.probe import Probe
 from ggufrun.hub.client import Client, open_client
 from ggufrun.hub.files import HubQuant, Listing
 from ggufrun.hub.spec import HubSpec, parse_spec
-from ggufrun.offers import Choice, Offer
 from ggufrun.store.hub_cache import RepoCache
 from ggufrun.userconfig import data_folder
 from ggufrun.weights.cards import Card, load_cards

@@ -1,6 +1,6 @@
 """What to give up, in which order, where a load has failed for memory: context, then KV precision, then layers on GPUs.
 
-Pinned knobs stay. Nothing is loaded here: see `ggufrun.starting`.
+Pinned knobs stay. Nothing is loaded here: see `ggufrun.opening.starting`.
 """
 
 from collections.abc import Collection

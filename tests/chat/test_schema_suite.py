@@ -20,7 +20,7 @@ from referencing import Registry
 
 from ggufrun.chat.types import ChatModel, ChatOptions, ChatRequest, Constraint, Message, TextDelta
 from ggufrun.errors import BudgetTooSmall, SchemaError, SchemaNotSatisfied
-from ggufrun.loading import open_model
+from ggufrun.opening.loading import open_model
 from ggufrun.settings import EngineSettings
 from tests.schema_suite import Case, cases
 

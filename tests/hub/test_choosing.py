@@ -2,12 +2,12 @@
 
 import pytest
 
-from ggufrun.choosing import projector_of
+from ggufrun.choosing.choosing import projector_of
+from ggufrun.choosing.offers import Offer, best, middle
 from ggufrun.errors import InputError
 from ggufrun.fit.machine import Gpu, Machine
 from ggufrun.fit.plan import DeviceUse, Plan, Verdict
 from ggufrun.hub.files import HubFile, HubQuant, Listing
-from ggufrun.offers import Offer, best, middle
 from ggufrun.settings import ModelOverrides
 from ggufrun.weights.cards import Card
 

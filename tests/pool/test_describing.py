@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ggufrun.chat.types import ModelInfo
-from ggufrun.describing import describe
-from ggufrun.loading import open_model
+from ggufrun.opening.describing import describe
+from ggufrun.opening.loading import open_model
 from ggufrun.settings import EngineSettings, ModelOverrides
 
 

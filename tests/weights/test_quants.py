@@ -7,7 +7,7 @@ import llama_cpp
 import pytest
 
 from ggufrun.chat.types import Price
-from ggufrun.loading import known
+from ggufrun.opening.loading import known
 from ggufrun.store.resolve import resolve
 from ggufrun.weights.header import read_header
 from ggufrun.weights.quants import FILE_TYPES, quant_of

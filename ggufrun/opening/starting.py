@@ -13,7 +13,7 @@ from ggufrun.engine.service import Service
 from ggufrun.errors import OptionError, OutOfMemory
 from ggufrun.fit.ladder import Ladder
 from ggufrun.llama.open import FACTORY
-from ggufrun.planning import Choice, Planning
+from ggufrun.opening.planning import Choice, Planning
 from ggufrun.settings import EngineSettings, ModelSettings
 
 Progress = Callable[[float], None]

@@ -9,8 +9,8 @@ from ggufrun.chat.types import Capabilities, ModelInfo
 from ggufrun.llama import library
 from ggufrun.llama.hardware import available_memory
 from ggufrun.llama.pooling import longest_input, makes_embeddings
-from ggufrun.loading import answer_settings, known
-from ggufrun.planning import default_context, kv_bytes, trained_context
+from ggufrun.opening.loading import answer_settings, known
+from ggufrun.opening.planning import default_context, kv_bytes, trained_context
 from ggufrun.settings import ModelOverrides, ModelSettings
 from ggufrun.store.resolve import resolve
 from ggufrun.userconfig import FILE_NAME, data_folder, load_user_settings

@@ -23,9 +23,9 @@ from ggufrun.engine.service import Service
 from ggufrun.errors import GgufrunError, OptionError
 from ggufrun.llama.pooling import makes_embeddings
 from ggufrun.llama.vocabulary import LlamaVocabulary
-from ggufrun.planning import Planning
+from ggufrun.opening.planning import Planning
+from ggufrun.opening.starting import load
 from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides
-from ggufrun.starting import load
 from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.userconfig import FILE_NAME, ModelDefaults, data_folder, load_user_settings
 from ggufrun.weights.cards import Card

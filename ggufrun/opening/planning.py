@@ -26,7 +26,7 @@ from ggufrun.weights.cards import Card
 from ggufrun.weights.header import Header
 
 if TYPE_CHECKING:
-    from ggufrun.measuring import Measuring
+    from ggufrun.opening.measuring import Measuring
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Planning:
 
         Raises OutOfMemory where it cannot fit, and the user pinned nothing that says to try all the same.
         """
-        from ggufrun.measuring import Measuring  # here: most models on a processor need none
+        from ggufrun.opening.measuring import Measuring  # here: most models on a processor need none
 
         try:
             with Measuring() as here:
