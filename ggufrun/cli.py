@@ -10,11 +10,12 @@ import typer
 from ggufrun.commandline.exits import exit_codes, print_error
 from ggufrun.commandline.flags import AskFlags, EngineFlags, LoadFlags
 from ggufrun.commandline.groups import grouped
-from ggufrun.commandline.library_commands import register
+from ggufrun.commandline.later import LaterCommands
 from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.server_flags import ServerFlags
 
 app = typer.Typer(
+    cls=LaterCommands,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -23,7 +24,6 @@ app = typer.Typer(
 
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
 app.add_typer(keys, name="keys")
-register(app)
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="demo, a .gguf file, or a name from models/*.toml.")]
 Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="One or more, each as for `ggufrun run`.")]

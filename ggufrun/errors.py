@@ -4,7 +4,8 @@ GgufrunError
 ├── InputError            the user's input cannot be served as it is
 │   ├── OptionError           an option or a combination of options
 │   │   ├── KeyExists             a second API key of one name
-│   │   └── UnknownKey            no API key has this name; those that there are
+│   │   ├── UnknownKey            no API key has this name; those that there are
+│   │   └── UnknownJob            no pull or check of the server has this id
 │   ├── ModelNotFound         no such model name, with the nearest names
 │   ├── ModelFileError        a file that is missing, damaged, foreign or unsupported
 │   ├── OutOfMemory           the model does not fit
@@ -53,6 +54,8 @@ GgufrunError
 from collections.abc import Sequence
 from pathlib import Path
 
+from ggufrun.figures import gb
+
 
 def cut(text: str, most: int = 200) -> str:
     """What someone sent, short enough to be repeated to them."""
@@ -92,9 +95,40 @@ class UnknownKey(OptionError):
         self.name, self.known = name, tuple(known)
 
 
+class UnknownJob(OptionError):
+    def __init__(self, id: str) -> None:
+        hint = "GET /ggufrun/v1/library/pulls and /ggufrun/v1/library/verify list those of this run of the server."
+        super().__init__(f"No job has the id {cut(id)!r}.", hint)
+        self.id = id
+
+
+class ChatNotFound(InputError):
+    """A chat, or something of it or beside it, that its owner does not have."""
+
+    def __init__(self, what: str, name: str, hint: str = "GET /ggufrun/v1/chats lists the chats.") -> None:
+        super().__init__(f"There is no {what} {cut(name)!r}.", hint)
+        self.what, self.name = what, name
+
+
+class ChatBusy(InputError):
+    def __init__(self, run: str) -> None:
+        """`run`: the id of the one that is under way."""
+        hint = f"Wait for its end, or stop it: DELETE …/runs/{run}."
+        super().__init__("This chat has an answer under way, and there is one at a time.", hint)
+        self.run = run
+
+
+class RunStopped(InputError):
+    def __init__(self) -> None:
+        super().__init__("The run was stopped before its answer had begun.", "Start another one.")
+
+
 class ModelNotFound(InputError):
-    def __init__(self, name: str, nearest: Sequence[str]) -> None:
-        known = f"Did you mean {', '.join(nearest)}?" if nearest else "Give a path to a .gguf file, or `demo`."
+    def __init__(
+        self, name: str, nearest: Sequence[str], otherwise: str = "Give a path to a .gguf file, or `demo`."
+    ) -> None:
+        """`otherwise` is the hint where no name is near."""
+        known = f"Did you mean {', '.join(nearest)}?" if nearest else otherwise
         super().__init__(f"No model is called {cut(name)!r}.", known)
         self.name, self.nearest = name, tuple(nearest)
 
@@ -154,8 +188,8 @@ class NoSuchQuant(HubRefused):
 class DiskFull(InputError):
     def __init__(self, folder: str | Path, needed: int, free: int, margin: int = 0) -> None:
         """Bytes. `margin`: what is to stay free for others who write to that disk."""
-        stays = f" ({margin / 1e9:.1f} GB stay free)" if margin else ""
-        message = f"{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are still to come{stays}."
+        stays = f" ({gb(margin)} stay free)" if margin else ""
+        message = f"{folder} has {gb(free)} free, and {gb(needed)} are still to come{stays}."
         hint = "Make room (`ggufrun list`, `ggufrun rm`), choose a smaller quant, or set HF_HOME to another disk."
         super().__init__(message, hint)
         self.folder, self.needed, self.free = Path(folder), needed, free
@@ -288,15 +322,16 @@ class HubOffline(HubUnreachable):
 
 class WrongBytes(HubError):
     def __init__(self, name: str, expected: str, found: str) -> None:
-        message = f"{name} came whole, but its sha256 is {found[:12]}… and the hub says {expected[:12]}…."
+        kind = "sha256" if len(expected) == 64 else "git checksum"
+        message = f"{name} came whole, but its {kind} is {found[:12]}… and the hub says {expected[:12]}…."
         hint = "What came was thrown away: pull it again; if that repeats, try without --mirror or proxy."
         super().__init__(message, hint)
         self.name, self.expected, self.found = name, expected, found
 
 
 class StoreBusy(GgufrunError):
-    def __init__(self) -> None:
-        super().__init__("The file of keys and calls is busy: another process holds it.", "Try again in a moment.")
+    def __init__(self, holds: str = "keys and calls") -> None:
+        super().__init__(f"The file of {holds} is busy: another process holds it.", "Try again in a moment.")
 
 
 class AccessError(GgufrunError):

@@ -4,12 +4,17 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 import pytest
+
+if TYPE_CHECKING:
+    from tests.hub.fake_hub import FakeHub
+    from tests.hub.home import Home
 
 CACHE = platformdirs.user_cache_path("ggufrun-tests", appauthor=False)
 
@@ -20,16 +25,16 @@ if sys.dont_write_bytecode:
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
-def pytest_collectstart() -> None:
-    _same_examples_in_every_run()
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    _same_examples_in_every_run("not slow" in collector.config.option.markexpr)
 
 
 @cache
-def _same_examples_in_every_run() -> None:
-    """A suite that fails by chance tells the next person nothing about their change."""
+def _same_examples_in_every_run(few: bool) -> None:
+    """A suite that fails by chance tells the next person nothing about their change. With the slow tests come more."""
     from hypothesis import settings  # here, because xdist's controller collects nothing and starts sooner without it
 
-    settings.register_profile("suite", derandomize=True, deadline=None)
+    settings.register_profile("suite", derandomize=True, deadline=None, max_examples=40 if few else 100)
     settings.load_profile("suite")
 
 
@@ -69,6 +74,23 @@ def shape() -> Callable[..., Path]:
     from tests.shapes import cached
 
     return lambda kind, *, tekken=False: cached(kind, CACHE, tekken=tekken)
+
+
+@pytest.fixture
+def hub() -> "Iterator[FakeHub]":
+    """A hub that misbehaves on demand."""
+    from tests.hub.fake_hub import FakeHub  # here, as above
+
+    with FakeHub() as server:
+        yield server
+
+
+@pytest.fixture
+def home(hub: "FakeHub", tmp_path: Path) -> "Home":
+    """For programs that ask that hub: nothing of this machine is touched."""
+    from tests.hub.home import Home
+
+    return Home(tmp_path / "home", hub.endpoint)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
 """The answer keys of ggufrun.toml on the demo model: the command, the server and the Python API read them alike."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import pytest
 
 import ggufrun
 from tests.api.served import served
+from tests.program import at_home, run_ggufrun
 
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("demo_path")]
 
@@ -39,11 +37,8 @@ def counts(usage: Any) -> tuple[int, int]:
 
 
 def once(home: Path, *flags: str) -> tuple[int, int]:
-    command = [sys.executable, "-m", "ggufrun", "run", "demo", ASKED, "--json", "--context", "512", *flags]
-    environment = os.environ | {"GGUFRUN_HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=100
-    )
+    arguments = ("run", "demo", ASKED, "--json", "--context", "512", *flags)
+    done = run_ggufrun(*arguments, environment=at_home(home), timeout_s=100)
     assert done.returncode == 0, done.stderr
     return counts(json.loads(done.stdout)["usage"])
 

@@ -40,7 +40,7 @@ async def test_nothing_is_left_of_a_model_that_does_not_load(tmp_path: Path, tin
         failure = error.message
     assert "'ahmal' is unknown" in failure
     assert asyncio.all_tasks() == before
-    for _ in range(10):  # until the frames are gone, and an error that nobody read with them
+    for _ in range(3):  # until the frames are gone, and an error that nobody read with them
         gc.collect()
         await asyncio.sleep(0.05)
     assert not complaints

@@ -14,6 +14,8 @@ from ggufrun.chat.types import ChatModel, ChatOptions, ChatRequest, ChoiceFinish
 from ggufrun.commandline.flags import LoadFlags
 from ggufrun.commandline.pooling import opened_pool
 from ggufrun.errors import OutOfMemory
+from ggufrun.llama import library
+from ggufrun.llama.failures import model_failure
 from ggufrun.opening import starting
 from ggufrun.opening.loading import open_model
 from ggufrun.pool.offer import PoolSettings
@@ -138,9 +140,16 @@ async def test_where_nothing_fits_the_error_says_what_was_tried(scarce: Scarce) 
 
 async def test_where_the_weights_do_not_fit_no_other_context_is_tried(scarce: Scarce) -> None:
     scarce.give("cramped", 0)
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(OutOfMemory) as caught:
         await scarce.context()
-    assert scarce.tried() == ["16384 f16"]
+    assert scarce.tried() == ["16384 f16"] and caught.value.hint
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_layers_are_offloaded_by_who_has_a_gpu(gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "supports_gpu", lambda: gpu)
+    hint = model_failure(Path("m.gguf"), ["unable to allocate CPU buffer"]).hint
+    assert "smaller quant" in hint and ("--gpu-layers" in hint) is gpu
 
 
 async def test_a_killed_load_is_taken_for_a_lack_of_memory_once(scarce: Scarce) -> None:

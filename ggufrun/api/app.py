@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from ggufrun.api.agents import messages, responses
+from ggufrun.api.chats import chats, presets, running, transfer
 from ggufrun.api.conversation import chat, fim
 from ggufrun.api.docs import DESCRIPTION, Documented, add_docs_page
 from ggufrun.api.errors import ErrorResponse, envelope, error_response
@@ -17,6 +18,7 @@ from ggufrun.api.front.key_check import KeyCheck
 from ggufrun.api.front.recorder import Recorder
 from ggufrun.api.gateway import Gateway, ServerSettings
 from ggufrun.api.invalid import bad_json_response, invalid_response, not_json_response
+from ggufrun.api.library import job_routes, routes
 from ggufrun.api.manage import management, models, scrape
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.not_served import not_served
@@ -36,7 +38,13 @@ _ROUTERS = (
     messages.router,
     responses.router,
     schemas.router,
+    transfer.router,
+    chats.router,
+    running.router,
+    presets.router,
     management.router,
+    routes.router,
+    job_routes.router,
 )
 
 

@@ -14,6 +14,7 @@ from ggufrun.errors import (
     EngineBusy,
     EngineCrashed,
     HostRefused,
+    HubUnreachable,
     KeyExists,
     ModelNotFound,
     OutOfRange,
@@ -36,6 +37,7 @@ _TEXTS: Final = {
     422: "A field is missing, out of range or not supported; `detail` says where.",
     429: "The queue is full, or the key's tokens of the day are used up.",
     500: "The engine failed.",
+    502: "The hub, or the way to it, failed.",
     503: "The model is being loaded, or its process restarted.",
 }
 _SERVED: Final = "mistral-medium-3.5"
@@ -49,6 +51,7 @@ _EXAMPLES: Final[dict[int, Exception]] = {
     422: OutOfRange("temperature is 3.0.", "It must be from 0 to 2.", "temperature"),
     429: EngineBusy(64),
     500: Exception("anything"),
+    502: HubUnreachable("https://huggingface.co"),
     503: EngineCrashed("signal 9"),
 }
 # Before OpenAPI 3.2 `schema` describes each event of a stream; Mistral's own document does so too.
@@ -116,7 +119,7 @@ def _complete(operation: dict[str, Any], method: str) -> None:
         del responses["422"]
         if "requestBody" in operation or any(each["in"] != "path" for each in operation.get("parameters", ())):
             responses["422"] = _error(422)
-    for status in (403, 413, 500) if method == "post" else (403, 500):
+    for status in (403, 413, 500) if method in ("post", "put", "patch") else (403, 500):
         responses.setdefault(str(status), _error(status))
     operation["responses"] = dict(sorted(responses.items()))
 

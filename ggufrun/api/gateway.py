@@ -1,14 +1,17 @@
 """What every route shares: the models that are served, the keys, the ledger, and how the server was started."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from ggufrun.api.chats.runs import Runs
+from ggufrun.api.library.desk import Desk
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.errors import UnknownModel
 from ggufrun.pool.served import Models, ServedModel
+from ggufrun.records.chats import ChatStore
 from ggufrun.records.keys import Key, KeyStore
 from ggufrun.records.ledger import Ledger
 
@@ -36,6 +39,9 @@ class Gateway:
     ledger: Ledger | None = None  # None: calls are not recorded
     version: str = "0"
     control: Control | None = None  # None: the server is not ours to end
+    chats: ChatStore | None = None  # None: none are kept
+    runs: Runs = field(default_factory=Runs)
+    library: Desk | None = None  # None: what is not served is not known
 
     def visible(self, key: Key | None) -> Sequence[ServedModel]:
         """What is served to the holder of a key, None where nobody needs one."""

@@ -1,6 +1,7 @@
 """Runs the HTTP application with uvicorn until SIGINT or SIGTERM."""
 
 import signal
+import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -37,14 +38,26 @@ async def serve(gateway: Gateway, listener: Listener, *, ui: bool) -> None:
     verb = "is" if len(gateway.models.served()) == 1 else "are"
     with logging_to(sys.stderr):
         print(f"{names} {verb} served at {listener.url}/v1 (Ctrl-C ends it)", file=sys.stderr, flush=True)
-        server = _Server(config)
+        server = _Server(config, gateway)
         if gateway.control is not None:
             gateway.control.stops_with(server.stop)
-        await server.serve(sockets=sockets)
+        try:
+            await server.serve(sockets=sockets)
+        finally:
+            await gateway.runs.close()
 
 
 class _Server(uvicorn.Server):
     """uvicorn raises a signal again when it has shut down, which would end us before the model is closed."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._gateway.library is not None:
+            self._gateway.library.jobs.stop_all()  # so that who watches one sees its end, and leaves
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -53,8 +53,10 @@ class Choosing:
     def subject(self, quant: HubQuant) -> Subject:
         """Raises HubRefused, HubError or ModelFileError."""
         if quant.name not in self._subjects:
-            subject = subject_of(self._client, self._listing, quant, None, self._card)
-            self._subjects[quant.name] = replace(subject, projector=self._projector_header())
+            headers = remote_header(self._client, self._listing, quant)
+            name = f"{self._card.name if self._card else self._listing.repo}:{quant.name}"
+            subject = Subject(headers[0].path, headers, name, self._card, self._projector_header())
+            self._subjects[quant.name] = subject
         return self._subjects[quant.name]
 
     def _projector_header(self) -> Header | None:
@@ -108,16 +110,6 @@ class Choosing:
             if choice.offer.exact:
                 return choice, tuple(known)
             known[at] = self.exact(choice.offer.quant)  # each quant once, so this ends
-
-
-def subject_of(
-    client: Client, listing: Listing, quant: HubQuant, projector: HubFile | None, card: Card | None = None
-) -> Subject:
-    """What a plan is made for, by the headers of its remote files. Raises HubRefused, HubError or ModelFileError."""
-    headers = remote_header(client, listing, quant)
-    beside = remote_headers(client, listing, [projector])[0] if projector else None
-    name = f"{card.name if card else listing.repo}:{quant.name}"
-    return Subject(headers[0].path, headers, name, card, beside)
 
 
 def projector_of(listing: Listing, card: Card | None) -> HubFile | None:

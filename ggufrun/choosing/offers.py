@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ggufrun.errors import InputError
+from ggufrun.figures import gib
 from ggufrun.fit.machine import Machine
 from ggufrun.fit.plan import Plan
 from ggufrun.hub.files import HubQuant
@@ -92,6 +93,6 @@ def _none_fits(smallest: Offer, machine: Machine, repo: str) -> InputError:
     where = "this machine" if machine.here else "that machine"
     return InputError(
         f"No quant of {repo} fits on {where}: for the smallest, {smallest.quant.name}, "
-        f"{missing / 1e9:.1f} GB of memory are missing.",
+        f"{gib(missing)} of memory are missing.",
         "Give a smaller --context, close other programs, or choose a smaller model (`ggufrun search WORDS`).",
     )

@@ -6,7 +6,7 @@ import typer
 
 from ggufrun.commandline.exits import exit_codes
 from ggufrun.commandline.groups import grouped
-from ggufrun.commandline.hub_flags import HubFlags
+from ggufrun.commandline.hub_flags import HubFlags, MirrorFlags
 from ggufrun.commandline.plan_flags import MachineFlags, PlanFlags
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A card's name or owner/repo, either with :QUANT.")]
@@ -27,7 +27,7 @@ def search(
     words: Annotated[list[str], typer.Argument(metavar="WORDS", help="What the name must hold.")],
     *,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Repositories at most.")] = 20,
-    hub: HubFlags,
+    hub: MirrorFlags,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -103,13 +103,16 @@ def path(name: Here, *, debug: Debug = False) -> None:
 def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Without: all of ours.")] = None,
     *,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Delete files with wrong bytes, so that `pull` mends them.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Read files whole and check them against their sha256."""
+    """Read files whole and check them against their checksums."""
     with exit_codes(debug=debug):
         from ggufrun.commandline.verify import verify as command
 
-        command(names or [])
+        command(names or [], mend=mend)
 
 
 def rm(

@@ -1,24 +1,22 @@
 """`ggufrun list`: the models on this machine, those of other programs too. Names and sizes only: no file is read."""
 
 import json
-import os
 import sys
-from datetime import UTC, datetime
-from typing import Any
 
 from ggufrun.commandline.grid import Cell, print_grid
-from ggufrun.store.places import Places
+from ggufrun.figures import gb, gb_of
+from ggufrun.library.local import model_json, places
+from ggufrun.store.hub_models import is_left_over
 from ggufrun.store.stored import SOURCES, StoredModel
-from ggufrun.userconfig import data_folder
 
 _HEADS = ("NAME", "QUANT", "SIZE", "WHERE", "CARD")
 
 
 def show_list(*, as_json: bool) -> None:
     """Raises OptionError for a faulty card."""
-    models = Places.here(os.environ, data_folder(os.environ)).models()
+    models = places().models()
     if as_json:
-        print(json.dumps([*map(_plain, models)], indent=2))
+        print(json.dumps([*map(model_json, models)], indent=2))
     elif models:
         print_grid(_HEADS, [*map(_row, models)], right=(2,))
     else:
@@ -26,27 +24,9 @@ def show_list(*, as_json: bool) -> None:
 
 
 def _row(model: StoredModel) -> list[Cell]:
-    size: Cell = gigabytes(model.size)
+    size: Cell = gb(model.size)
     if model.partial is not None:
-        total = f" of {gigabytes(model.partial[1])}" if model.partial[1] else ""
-        size = (f"{size}{total}, not whole", "yellow")
+        here, whole = model.partial
+        lacks = "of no model" if is_left_over(model) else "not whole"
+        size = (f"{gb_of(here, whole) if whole else gb(here)}, {lacks}", "yellow")
     return [model.name, model.quant or "-", size, SOURCES[model.source], model.card.name if model.card else ""]
-
-
-def _plain(model: StoredModel) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "quant": model.quant or None,
-        "bytes": model.size,
-        "source": model.source,
-        "card": model.card.name if model.card else None,
-        "partial": {"bytes": model.partial[0], "of": model.partial[1] or None} if model.partial else None,
-        "modified": datetime.fromtimestamp(model.modified, UTC).isoformat(timespec="seconds"),
-        "files": [str(file.path) for file in model.files],
-        "projectors": [str(file.path) for file in model.projectors],
-    }
-
-
-def gigabytes(count: int) -> str:
-    """In GB as the hub has them, small files in MB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

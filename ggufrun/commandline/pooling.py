@@ -39,8 +39,12 @@ async def opened_pool(
     overrides, opener = load.overrides(), _Opener(load, engine)
     if load.chat_template is not None:
         read_text(load.chat_template, "--chat-template")
-    offers = [Offer(describe(model, overrides), partial(opener.open, model)) for model in models]
-    opener.pool = pool = ModelPool(offers, settings, partial(free_memory, overrides))
+
+    def offer(model: str) -> Offer:
+        return Offer(describe(model, overrides), partial(opener.open, model))
+
+    offers = [offer(model) for model in models]
+    opener.pool = pool = ModelPool(offers, settings, partial(free_memory, overrides), offer)
     try:
         if len(models) == 1 and not settings.ttl_s:
             await _load(pool, offers[0].info.name, Path(models[0]).name)

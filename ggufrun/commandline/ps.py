@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ggufrun.commandline.remote import NobodyThere, Remote, remotes
 from ggufrun.commandline.table import lines, printable
+from ggufrun.figures import duration, gib
 
 _HEADS: Final = ("NAME", "STATE", "QUANT", "MEMORY", "CONTEXT", "ACTIVE", "IDLE", "TTL")
 
@@ -54,25 +55,9 @@ def _row(model: _Model) -> tuple[str, ...]:
         model["name"],
         loading,
         model["quant"] or "-",
-        _size(model["memory_bytes"]),
+        gib(model["memory_bytes"]) if model["memory_bytes"] else "-",
         f"{model['context']:,}",
         str(model["active"]),
-        "-" if model["idle_s"] is None or model["active"] else _time(model["idle_s"]),
-        "-" if model["ttl_s"] is None else _time(model["ttl_s"]),
+        "-" if model["idle_s"] is None or model["active"] else duration(model["idle_s"]),
+        "-" if model["ttl_s"] is None else duration(model["ttl_s"]),
     )
-
-
-def _size(count: int) -> str:
-    if not count:
-        return "-"
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
-
-
-def _time(seconds: float) -> str:
-    """Two units at most: 40 s, 12 min, 3 h 5 min."""
-    whole = round(seconds)
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

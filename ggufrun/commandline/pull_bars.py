@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ggufrun.commandline.table import printable
+from ggufrun.figures import duration, gb, gb_of
 from ggufrun.hub.pull import OnProgress, Progress, PullPlan
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _LINE_S: Final = 10.0  # between two lines
 _MANY: Final = 6  # bars
 _STATES: Final = {"waiting": "another process fetches it", "fetching": "", "checking": "checking", "here": "done"}
+_SHORT: Final = {"waiting": "another fetches it"}  # beside a bar
 
 
 @contextmanager
@@ -25,37 +27,30 @@ def shown(plan: PullPlan) -> Iterator[OnProgress]:
         yield _Lines(plan)
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
     from rich.progress import Progress as RichProgress
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[state]}", markup=False),
-    )
-    with RichProgress(*columns, console=Console(stderr=True)) as bars:
+    from ggufrun.commandline.pull_columns import columns
+
+    console = Console(stderr=True)
+    with RichProgress(*columns(console.width), console=console) as bars:
         yield _Bars(plan, bars)
 
 
 class _Bars:
     def __init__(self, plan: PullPlan, bars: "RichProgress") -> None:
+        from ggufrun.commandline.pull_columns import shortened
+
+        width = bars.console.width
         self._bars, self._lock = bars, threading.Lock()
         self._done = {each.file.path: each.done for each in plan.files}
         self._states = {each.file.path: "" for each in plan.files}
         self._tasks = {
             each.file.path: bars.add_task(
-                printable(each.file.name), total=each.file.size, completed=each.done, state="", visible=False
+                shortened(printable(each.file.name), width),
+                total=each.file.size,
+                completed=each.done,
+                state="",
+                visible=False,
             )
             for each in plan.files
         }
@@ -68,7 +63,12 @@ class _Bars:
             if self._states[progress.file] != progress.state:
                 self._states[progress.file] = progress.state
                 shown = progress.state != "here" or len(self._tasks) <= _MANY  # the last line has to stay in sight
-                self._bars.reset(task, completed=progress.done, visible=shown, state=_STATES[progress.state])
+                self._bars.reset(
+                    task,
+                    completed=progress.done,
+                    visible=shown,
+                    state=_SHORT.get(progress.state, _STATES[progress.state]),
+                )
             else:
                 self._bars.update(task, completed=progress.done)
             if progress.state != "checking":
@@ -107,13 +107,5 @@ class _Lines:
             return f"{name}: {_STATES[progress.state]}"
         done = sum(self._done.values())
         rate = (done - self._came) / max(now - self._began, 0.001)
-        left = f", about {_duration((self._size - done) / rate)} to go" if rate > 0 else ""
-        share = f"{done / 1e9:.2f} of {self._size / 1e9:.2f} GB ({done / self._size:.0%})"
-        return f"{name}: {share}, {rate / 1e6:.1f} MB/s{left}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+        left = f", about {duration((self._size - done) / rate)} to go" if rate > 0 else ""
+        return f"{name}: {gb_of(done, self._size)} ({done / self._size:.0%}), {gb(rate)}/s{left}"

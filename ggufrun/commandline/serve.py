@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from ggufrun.api.gateway import Gateway, ServerSettings
+from ggufrun.api.library.desk import Desk
 from ggufrun.api.listener import Listener, Tls
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
@@ -17,6 +18,9 @@ from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.pooling import opened_pool, pool_settings
 from ggufrun.commandline.server_flags import ServerFlags
 from ggufrun.errors import OptionError
+from ggufrun.library.library import Library
+from ggufrun.records.chat_database import CHATS_FILE
+from ggufrun.records.chats import ChatStore
 from ggufrun.records.database import FILE_NAME
 from ggufrun.records.keys import KeyStore
 from ggufrun.records.ledger import Ledger
@@ -38,12 +42,14 @@ def serve(
             keys = stack.enter_context(closing(KeyStore(_database())))
             check_reach(server, listener, keys)
             ledger = stack.enter_context(closing(Ledger(_database())))
+            chats = stack.enter_context(closing(ChatStore(_database().with_name(CHATS_FILE))))
+            desk = stack.enter_context(closing(Desk(Library())))
             settings = settings_of(server, loopback=listener.loopback)
             control = Control(listener.url)
             place = place_of(data_folder(os.environ), listener.port, control.pid)
             stack.callback(withdraw, place)
             async with opened_pool(models, coming_and_going, load, scheduling) as opened:
-                gateway = Gateway(opened, settings, Metrics(), keys, ledger, version, control)
+                gateway = Gateway(opened, settings, Metrics(), keys, ledger, version, control, chats, library=desk)
                 _announce(place, control)
                 await serve_http(gateway, listener, ui=not server.no_ui)
 

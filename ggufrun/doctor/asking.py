@@ -24,7 +24,7 @@ class ChildFailed(EngineError):
 
 def ask(module: str, *arguments: str, timeout_s: float) -> Any:
     """What the module's process prints as JSON. Raises ChildFailed, or EngineError with the child's own words."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-P", "-m", module, *arguments]  # -P: the current directory is the user's
     try:
         # Windows gives a new console to a process of a program without one.
         done = subprocess.run(

@@ -19,6 +19,7 @@ from ggufrun.doctor.memory_speed import memory_speed
 from ggufrun.doctor.proof import Proof, failed_proof, judge_proof, prove
 from ggufrun.doctor.reading import read_in_a_process
 from ggufrun.errors import EngineError, ModelFileError
+from ggufrun.figures import bandwidth, billions, gb, gib
 from ggufrun.fit.bandwidth import gpu_bandwidth
 from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.weights.quants import quant_of
@@ -72,7 +73,7 @@ def _machine(
         ("Python", f"{system.python}, {system.bits} bit"),
         ("processor", f"{system.processor}, {system.cores} cores of {system.threads} threads"),
         ("features", ", ".join(system.features) or "not known"),
-        ("memory", f"{_gib(system.ram_total)}, {_gib(system.ram_free)} free, {speed / 1e9:.0f} GB/s"),
+        ("memory", f"{gib(system.ram_total)}, {gib(system.ram_free)} free, {bandwidth(speed)}"),
         ("GPUs", ", ".join(gpu.name for gpu in gpus) or "none found"),
         ("driver", drivers.words),
     )
@@ -96,8 +97,8 @@ def _build(build: Build | EngineError, system: SystemFacts, gpus: tuple[SystemGp
     if isinstance(build, EngineError):
         return Section("llama.cpp", (), (broken_build(build),))
     seen = (
-        f"{each.name} ({each.description}), {_gib(each.total)}, {_gib(each.free)} free,"
-        f" about {gpu_bandwidth(each.description, each.total) / 1e9:.0f} GB/s"
+        f"{each.name} ({each.description}), {gib(each.total)}, {gib(each.free)} free,"
+        f" about {bandwidth(gpu_bandwidth(each.description, each.total))}"
         for each in build.gpus
     )
     facts = (
@@ -126,7 +127,7 @@ def _model(found: ResolvedModel, on_progress: Progress | None, *, native: bool) 
         ("file", str(found.path) + (f" and {len(files) - 1} more" if len(files) > 1 else "")),
         (
             "size",
-            f"{found.size / 1e9:.2f} GB, {quant or 'unknown quant'}, {found.parameters / 1e9:.2f} billion weights",
+            f"{gb(found.size)}, {quant or 'unknown quant'}, {billions(found.parameters)} weights",
         ),
         ("kind", header.architecture),
     )
@@ -169,7 +170,3 @@ def _version() -> str:
         return version("ggufrun")
     except PackageNotFoundError:
         return "from a checkout"
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"

@@ -17,6 +17,7 @@ from ggufrun.weights.cards import Card
 from ggufrun.weights.fields import ArrayField
 from ggufrun.weights.ggml_types import TENSOR_TYPES
 from ggufrun.weights.header import Header, read_header
+from ggufrun.weights.known_bad import known_faults
 
 _SHORT_CONTEXT: Final = 2048
 _AGAIN: Final = "Download the file again, from a newer revision."
@@ -58,9 +59,8 @@ def check_projector(path: Path, card: Card | None) -> Finding:
     if header.architecture != "clip":
         says = f"{path.name} is no image projector: its architecture is {header.architecture!r}."
         return Finding("mmproj", "fault", says, _AGAIN)
-    for bad in card.faults("mmproj", header.metadata, _here_since(path)) if card else ():
-        says = f"{path.name} is known to be wrong: {bad.reason.rstrip('.')}."
-        return Finding("mmproj", "fault", says, "Delete it (`ggufrun rm`) and pull the model again.")
+    if faults := known_faults(card, "mmproj", header.metadata, _here_since(path), path.name):
+        return Finding("mmproj", "fault", faults[0], "Delete it (`ggufrun rm`) and pull the model again.")
     return Finding("mmproj", "ok", f"{path.name} is a sound image projector.")
 
 
@@ -119,12 +119,11 @@ def _known_faults(found: ResolvedModel) -> Iterator[Finding]:
     if card is None:
         yield Finding("revision", "note", "No model card knows this file, so nothing is known of bad revisions.")
         return
-    faults = card.faults("model", found.header.metadata, _here_since(found.path))
+    faults = known_faults(card, "model", found.header.metadata, _here_since(found.path), "This file")
     rules = [bad for bad in card.bad if bad.what == "model"]
     days = [bad.before for bad in rules if bad.before]
     if faults:
-        says = f"This file is known to be wrong: {faults[0].reason.rstrip('.')}."
-        yield Finding("revision", "fault", says, f"Fetch it again: ggufrun pull {card.name}.")
+        yield Finding("revision", "fault", faults[0], f"Fetch it again: ggufrun pull {card.name}.")
     elif days and len(days) == len(rules):  # nothing in the file itself tells
         says = f"Files of this model from before {max(days)} are wrong; this one came later, and may be older."
         yield Finding("revision", "note", says, f"`ggufrun pull {card.name}` fetches a newer one if there is one.")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from ggufrun.doctor.finding import Finding
+from ggufrun.figures import bandwidth
 from ggufrun.fit.bandwidth import measured_ram, ram_bandwidth
 
 _FACTOR: Final = 1.5  # between two measurements; less is chance
@@ -18,11 +19,9 @@ def memory_speed(folder: Path) -> tuple[float, tuple[Finding, ...]]:
 
 def judge_speed(kept: float, now: float) -> tuple[Finding, ...]:
     if kept * _FACTOR < now:
-        says = (
-            f"Plans take the memory for slower ({kept / 1e9:.0f} GB/s) than it is now: it was measured in a busy hour."
-        )
+        says = f"Plans take the memory for slower ({bandwidth(kept)}) than it is now: it was measured in a busy hour."
         return (Finding("memory", "warning", says, "Delete bandwidth.json in ggufrun's cache folder."),)
     if now * _FACTOR < kept:
-        says = f"The memory is slower now than it was ({kept / 1e9:.0f} GB/s): other programs use it."
+        says = f"The memory is slower now than it was ({bandwidth(kept)}): other programs use it."
         return (Finding("memory", "note", says),)
     return ()

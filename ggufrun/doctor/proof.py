@@ -11,6 +11,7 @@ from ggufrun.doctor.asking import ask
 from ggufrun.doctor.finding import Finding
 from ggufrun.doctor.trial_model import write_trial_model
 from ggufrun.errors import EngineError, InputError
+from ggufrun.figures import gib, speed
 from ggufrun.store.resolve import resolve
 
 _ANSWER_S: Final = 120.0
@@ -56,16 +57,11 @@ def prove(*, gpu: bool) -> Proof:
 
 def judge_proof(proof: Proof) -> Finding:
     cpu, gpu = proof.cpu, proof.gpu
-    speed = (
-        f"{proof.model} ({cpu.weights / 1e6:.0f} MB) writes {cpu.tok_s:.0f} tokens/s and reads {cpu.prompt_tok_s:.0f}"
-    )
+    alone = f"{proof.model} ({gib(cpu.weights)}) writes {speed(cpu.tok_s)} tokens/s and reads {speed(cpu.prompt_tok_s)}"
     if gpu is None:
-        return Finding("speed", "ok", f"Measured on the processor: {speed}.")
-    memory = (
-        f"loading {gpu.weights / 1e6:.0f} MB took {gpu.taken / 1e6:.0f} MB of its memory"
-        f" ({gpu.given_back / 1e6:.0f} MB came back)"
-    )
-    speeds = f"{proof.model} writes {gpu.tok_s:.0f} tokens/s with it and {cpu.tok_s:.0f} without"
+        return Finding("speed", "ok", f"Measured on the processor: {alone}.")
+    memory = f"loading {gib(gpu.weights)} took {gib(gpu.taken)} of its memory ({gib(gpu.given_back)} came back)"
+    speeds = f"{proof.model} writes {speed(gpu.tok_s)} tokens/s with it and {speed(cpu.tok_s)} without"
     if gpu.taken < _ENOUGH * gpu.weights:
         hint = "Look at what llama.cpp says with `ggufrun run --debug`, and at the driver; another build may do."
         return Finding("GPU used", "fault", f"The GPU is not used: {memory}, and {speeds}.", hint)

@@ -10,7 +10,10 @@ from typing import Any, Final
 
 SECRET, USER, HOST, HOME = "<secret>", "<user>", "<host>", "~"
 
-_SECRET_NAMES: Final = re.compile(r"token|key|secret|passw|credential|auth", re.IGNORECASE)
+_PASSWORD: Final = r"secret|passw|passphrase|(?:^|_|db)pass(?:$|_)|_pwd"  # of a variable's name
+_PASSWORD_NAMES: Final = re.compile(_PASSWORD, re.IGNORECASE)
+_SECRET_NAMES: Final = re.compile(rf"{_PASSWORD}|token|key|credential|auth", re.IGNORECASE)
+_PATH_NAMES: Final = re.compile(r"(?:file|path|dir|home|sock|socket|askpass)$", re.IGNORECASE)
 _SHORTEST: Final = 6  # characters of a variable's value that counts as a secret; shorter ones are words
 # By their makers' prefixes, our own keys among them; what follows "Bearer"; and what stands before the @ of an URL.
 _SECRETS: Final = (
@@ -19,7 +22,11 @@ _SECRETS: Final = (
     (re.compile(r"(://)[^/\s@]+@"), rf"\1{SECRET}@"),
     (re.compile(r"(?i)([?&](?:token|key|signature|sig|x-amz-[a-z-]+|policy|key-pair-id)=)[^&\s]+"), rf"\1{SECRET}"),
 )
-_HOMES: Final = re.compile(r"(?:/home|/Users|[A-Za-z]:[\\/]+Users)[\\/]+[^\\/\s:;,'\"]+")  # anybody's
+_WORD: Final = r"[^\\/\s:;,'\"]+"
+# Anybody's. A name may have spaces: what comes after one belongs to it where the path goes on, or in capitals.
+_HOMES: Final = re.compile(
+    rf"(?:/home|/Users|[A-Za-z]:[\\/]+Users)[\\/]+{_WORD}(?:(?: {_WORD}){{1,3}}(?=[\\/])|(?: [A-Z][\w.-]*){{1,3}})?"
+)
 # Names that tell nothing about anybody, and are words of their own in a report.
 _COMMON: Final = {"root", "user", "admin", "administrator", "ubuntu", "runner", "localhost", "home", "main", "linux"}
 
@@ -44,7 +51,7 @@ class Redactor:
         users |= {_login_name(), *(Path(home).name for home in homes if home)}
         host = environ.get("HOSTNAME") or environ.get("COMPUTERNAME") or ""
         hosts = {host, platform.node(), platform.node().partition(".")[0]}
-        secrets = (value for name, value in environ.items() if _SECRET_NAMES.search(name) and _is_secret(value))
+        secrets = (value for name, value in environ.items() if _SECRET_NAMES.search(name) and _is_secret(name, value))
         return cls(homes, users, hosts, secrets)
 
     def text(self, text: str) -> str:
@@ -66,9 +73,20 @@ class Redactor:
         return value
 
 
-def _is_secret(value: str) -> bool:
-    """Variables such as SSH_AUTH_SOCK or KEYBOARD hold paths and words."""
-    return len(value) >= _SHORTEST and not value.isalpha() and not value.startswith(("/", "~", "."))
+def _is_secret(name: str, value: str) -> bool:
+    """Variables such as SSH_AUTH_SOCK, KEYBOARD or MAX_TOKENS hold paths, words and numbers."""
+    if len(value) < _SHORTEST or _is_path(name, value):
+        return False
+    return bool(_PASSWORD_NAMES.search(name)) or not (value.isalpha() or value.isdecimal())
+
+
+def _is_path(name: str, value: str) -> bool:
+    """A password may begin as a path does; one that leads somewhere is one."""
+    if not value.startswith(("/", "~", ".")):
+        return False
+    if _PATH_NAMES.search(name) or os.path.exists(os.path.expanduser(value)):
+        return True
+    return "/" in value[1:] and not _PASSWORD_NAMES.search(name)
 
 
 def _tells(name: str) -> bool:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from ggufrun.weights.fields import ArrayField
 from ggufrun.weights.header import Header
+from ggufrun.weights.numbers import each_layers, largest, layers_of, loaded_layers, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,12 @@ _EVERY_FOURTH_ATTENDS: Final = ("qwen3next", "qwen35", "qwen35moe")
 
 
 def kept_of(header: Header) -> tuple[tuple[Kept, ...], bool]:
-    """One for each layer; and whether that is sure."""
-    name = header.architecture
-    count = header.integer(f"{name}.block_count") or 0
+    """One for each layer; and whether that is sure. Raises ModelFileError for numbers that no model has."""
+    name, count, end = header.architecture, layers_of(header), loaded_layers(header)
     if header.metadata.get(f"{name}.attention.causal") is False:
         return (Kept(),) * count, True
-    end = count - (header.integer(f"{name}.nextn_predict_layers") or 0)
     heads, (windowed, known) = _kv_heads(header, count), _windowed(header, count)
-    shared = header.integer(f"{name}.attention.shared_kv_layers") or 0
+    shared = number(header, "attention.shared_kv_layers")
     owning = 20 if name == "gemma3n" else count - shared  # the layers behind them look into their caches
     state = _state(header)
     known = known and not (state and _unknown_hybrid(header))
@@ -71,48 +68,38 @@ def _kept(header: Header, heads: int, windowed: bool, state: int) -> Kept:
     if not heads:
         return Kept(state=state)
     keys, values = (_head(header, side, windowed) * heads for side in ("key", "value"))
-    if header.integer(f"{name}.attention.key_length_mla"):
+    if number(header, "attention.key_length_mla"):
         values = 0  # a compressed row is both
     return Kept(keys, values, windowed, state)
 
 
 def _head(header: Header, side: str, windowed: bool) -> int:
     """Elements of one head's key or value."""
-    name = header.architecture
-    own = header.integer(f"{name}.attention.{side}_length_swa") if windowed else None
-    length = own or header.integer(f"{name}.attention.{side}_length")
-    if length:
+    own = number(header, f"attention.{side}_length_swa") if windowed else 0
+    if length := own or number(header, f"attention.{side}_length"):
         return length
-    heads = header.metadata.get(f"{name}.attention.head_count")
-    most = int(max(header.numbers(f"{name}.attention.head_count"))) if isinstance(heads, ArrayField) else heads
-    width = header.integer(f"{name}.embedding_length") or 0
-    return width // most if isinstance(most, int) and most > 0 else 0
+    heads = largest(header, "attention.head_count")
+    return number(header, "embedding_length") // heads if heads else 0
 
 
 def _kv_heads(header: Header, count: int) -> list[int]:
-    name = header.architecture
-    for key in ("head_count_kv", "head_count"):
-        value = header.metadata.get(f"{name}.attention.{key}")
-        if isinstance(value, ArrayField):
-            listed = [int(each) for each in header.numbers(f"{name}.attention.{key}")]
-            return (listed + [0] * count)[:count]
-        if isinstance(value, int):
-            return [value] * count
-    return [0] * count
+    listed = each_layers(header, "attention.head_count_kv", count)
+    if listed is None:
+        listed = each_layers(header, "attention.head_count", count)
+    return [0] * count if listed is None else listed
 
 
 def _windowed(header: Header, count: int) -> tuple[list[bool], bool]:
     name = header.architecture
-    window = header.metadata.get(f"{name}.attention.sliding_window")
-    if isinstance(window, ArrayField):
+    if isinstance(header.metadata.get(f"{name}.attention.sliding_window"), ArrayField):
         return [False] * count, False  # at most so much
-    if not window or name in _NO_WINDOW:
+    if not number(header, "attention.sliding_window") or name in _NO_WINDOW:
         return [False] * count, True
     key = f"{name}.attention.sliding_window_pattern"
     if isinstance(header.metadata.get(key), ArrayField):
-        pattern = np.asarray(header.numbers(key)).astype(bool).tolist()
-        return (pattern + [False] * count)[:count], True
-    period = header.integer(key) or _PERIODS.get(name)
+        pattern: list[bool] = header.numbers(key, first=count).astype(bool).tolist()
+        return pattern + [False] * (count - len(pattern)), True
+    period = number(header, "attention.sliding_window_pattern") or _PERIODS.get(name)
     if not period:
         return [False] * count, False
     return [i % period < period - 1 for i in range(count)], True
@@ -126,18 +113,13 @@ def _recurs(name: str, layer: int, heads: int) -> bool:
 
 def _state(header: Header) -> int:
     """Bytes a sequence in a recurrent layer; llama.cpp keeps them in 32 bits. 0: this model has no such layers."""
-    name = header.architecture
-
-    def number(key: str) -> int:
-        return header.integer(f"{name}.{key}") or 0
-
-    width = number("embedding_length")
-    if head := number("wkv.head_size"):
-        return 4 * (number("token_shift_count") or 2) * width + 4 * width * head
-    if cache := number("shortconv.l_cache"):
+    width = number(header, "embedding_length")
+    if head := number(header, "wkv.head_size"):
+        return 4 * (number(header, "token_shift_count") or 2) * width + 4 * width * head
+    if cache := number(header, "shortconv.l_cache"):
         return 4 * width * (cache - 1)
-    kernel, inner, state = number("ssm.conv_kernel"), number("ssm.inner_size"), number("ssm.state_size")
-    convolved = max(0, kernel - 1) * (inner + 2 * number("ssm.group_count") * state)
+    kernel, inner, state = (number(header, f"ssm.{key}") for key in ("conv_kernel", "inner_size", "state_size"))
+    convolved = max(0, kernel - 1) * (inner + 2 * number(header, "ssm.group_count") * state)
     return 4 * (convolved + state * inner)
 
 

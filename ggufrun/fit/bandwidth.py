@@ -1,4 +1,4 @@
-"""How fast memory can be read: a GPU's from a table of data sheets, RAM's by reading some, once on a machine."""
+"""How fast memory can be read: a GPU's from a table of data sheets, RAM's by reading some, once a day."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import platform
 import re
 import time
 import tomllib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -19,7 +20,10 @@ _TABLE: Final = Path(__file__).with_name("bandwidths.toml")
 _BYTES: Final = 256 << 20  # read in each round; more than most caches hold
 _ROUNDS: Final = 3  # at least
 _MEASURED_S: Final = 0.25
+_TRUSTED_S: Final = 86_400  # then it is measured again: the first time, others may have used the memory, too
 _GIB: Final = 1 << 30
+
+_Measured = tuple[float, float]  # bytes a second, and when (seconds of the epoch)
 
 GUESSED_RAM: Final = 60e9  # bytes a second: two channels of a desktop's DDR5, about
 
@@ -31,8 +35,7 @@ def gpu_bandwidth(description: str, total: int) -> float:
     found = [name for name in names if re.search(rf"\b{re.escape(name)}(?!\w)", said)]
     if found:
         return names[max(found, key=len)]
-    fitting = [speed for size, speed in guesses.items() if size <= (total + _GIB // 2) // _GIB]
-    return max(fitting, default=min(guesses.values()))
+    return guesses[min(guesses, key=lambda size: abs(size * _GIB - total))]
 
 
 @cache
@@ -43,18 +46,20 @@ def _table() -> tuple[dict[str, float], dict[int, float]]:
 
 
 def ram_bandwidth(folder: Path) -> float:
-    """Bytes a second with all cores reading. Measured the first time, then kept in `folder` for this processor.
+    """Bytes a second with all cores reading. Measured once a day; the best is kept in `folder` for this processor.
 
-    What was measured while others computed is not kept: it would be too little, for ever.
+    What was measured while others computed is not kept: it would be too little.
     """
-    path, key = folder / "bandwidth.json", _processor()
+    path, key, now = folder / "bandwidth.json", _processor(), time.time()
     known = _kept(path)
-    if key not in known:
-        busy = psutil.getloadavg()[0] > _cores() / 2
-        known[key] = measured_ram()
-        if not busy:
-            _keep(path, known)
-    return known[key]
+    best, measured_at = known.get(key, (0.0, 0.0))
+    busy = psutil.getloadavg()[0] > _cores() / 2
+    if best and (busy or 0 <= now - measured_at < _TRUSTED_S):
+        return best
+    best = max(best, measured_ram())
+    if not busy:
+        _keep(path, {**known, key: (best, now)})
+    return best
 
 
 def measured_ram() -> float:
@@ -86,17 +91,23 @@ def _processor() -> str:
     return f"{name}, {_cores()} cores"
 
 
-def _kept(path: Path) -> dict[str, float]:
+def _kept(path: Path) -> dict[str, _Measured]:
     try:
         loaded = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(loaded, dict):
         return {}
-    return {str(key): float(value) for key, value in loaded.items() if isinstance(value, int | float) and value > 0}
+    return {str(key): pair for key, value in loaded.items() if (pair := _pair(value)) is not None}
 
 
-def _keep(path: Path, known: dict[str, float]) -> None:
+def _pair(value: object) -> _Measured | None:
+    """Of what a file has, which may be anything: None for what is no positive speed and a time."""
+    numbers = [float(each) for each in value if isinstance(each, int | float)] if isinstance(value, list) else []
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and numbers[0] > 0 else None
+
+
+def _keep(path: Path, known: Mapping[str, _Measured]) -> None:
     """A cache that cannot be written is measured again the next time."""
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     try:

@@ -1,11 +1,13 @@
 """How large the KV cache is: llama.cpp's own sizes, for contexts as ggufrun makes them (unified, windows not full)."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ggufrun.fit.attention import Kept
-from ggufrun.fit.shape import Shape
 from ggufrun.settings import EngineSettings, KvType
+
+if TYPE_CHECKING:  # a model that obviously fits needs no shape
+    from ggufrun.fit.shape import Shape
 
 _CELLS: Final = 256  # llama.cpp rounds a cache up to so many
 _MOST_SEQUENCES: Final = 256  # llama_max_parallel_sequences
@@ -22,7 +24,7 @@ class CacheSize:
     sequences: int
 
 
-def sequences_of(shape: Shape, engine: EngineSettings) -> int:
+def sequences_of(shape: "Shape", engine: EngineSettings) -> int:
     """As `llama.context.ContextPlan` counts them: those that generate, and those that are kept."""
     kept = engine.cached_sequences
     if shape.recurrent:  # each has a whole state of its own

@@ -40,7 +40,12 @@ def choose(task: Task) -> Choice:
 
 
 def _whole(task: Task, search: Search) -> Choice | None:
-    """All on GPUs, or in RAM where there are none: with the longest context up to the default."""
+    """All on GPUs, or in RAM where there are none: with the longest context up to the default.
+
+    With a part pinned to GPUs nothing can be whole, and nothing is given up for it.
+    """
+    if task.pins_a_part:
+        return None
     batch, wanted = task.engine.batch, task.wanted_context
     least = task.pinned_context or min(LEAST if task.on_cpu else LEAST_WHOLE, wanted)
     longest = {kv_type: found for kv_type in task.kv_types if (found := _longest(task, search, kv_type, least))}

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final, cast
 
+from ggufrun.figures import gib, speed
 from ggufrun.fit.plan import Gain, Plan
 from ggufrun.fit.shape import Shape
 from ggufrun.fit.subject import Subject
 from ggufrun.fit.task import Task
-from ggufrun.fit.words import gib, speed
 from ggufrun.settings import ModelOverrides
 
 _SMALLER: Final = 0.82  # the next smaller quant's weights: from Q4_K_M to Q3_K_M, say

@@ -8,9 +8,13 @@ from typing import Final
 
 import numpy as np
 
+from ggufrun.errors import OptionError
 from ggufrun.fit.cache import CacheSize
 from ggufrun.fit.shape import Role
 
+_OVERRIDE_HINT: Final = 'Write it as "regex=buffer type".'
+_HOST: Final = re.compile(r"CPU\w*|AMX|\w+_Host")
+_NUMBERED: Final = re.compile(r"(?:CUDA|ROCm|Vulkan|SYCL|MUSA|CANN|MTL|Metal)(\d{1,2})")
 _NAMES: Final = {
     "experts": r"ffn_(?:up|down|gate|gate_up)_(?:ch|)exps",
     "ffn": r"ffn_(?:up|down|gate|gate_up)\.weight",
@@ -65,12 +69,29 @@ def split_counts(shares: Sequence[float], gpu_layers: int) -> tuple[int, ...]:
 
 
 def parsed_overrides(texts: Sequence[str]) -> list[tuple[re.Pattern[str], str]]:
-    """Pattern and buffer type; what no regular expression is, loading refuses later."""
+    """Pattern and buffer type, which may be none. Raises OptionError."""
     rows = []
     for text in texts:
         pattern, _, name = text.rpartition("=")
+        if not pattern:
+            raise OptionError(f"--override-tensor {text!r} names no buffer type.", _OVERRIDE_HINT)
         try:
             rows.append((re.compile(pattern), name))
-        except re.error:
-            continue
+        except re.error as error:
+            told = f"--override-tensor {text!r} is no regular expression: {error}."
+            raise OptionError(told, _OVERRIDE_HINT) from None
     return rows
+
+
+def place_of(buffer_type: str, gpus: Sequence[str]) -> int | None:
+    """The number of the GPU that a buffer type is of; that of RAM is behind theirs. None: no device has it.
+
+    What is only described has no backend yet, so "CUDA1" is its second GPU as "GPU1" is.
+    """
+    if buffer_type in gpus:
+        return gpus.index(buffer_type)
+    if _HOST.fullmatch(buffer_type):
+        return len(gpus)
+    numbered = _NUMBERED.fullmatch(buffer_type)
+    number = int(numbered[1]) if numbered else len(gpus)
+    return number if number < len(gpus) and gpus[number] == f"GPU{number}" else None

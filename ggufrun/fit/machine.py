@@ -20,16 +20,7 @@ _GPU_MARGIN: Final = 1 * _GIB  # what a desktop and other programs take; the dri
 _RAM_MARGIN: Final = 1 * _GIB
 _SYSTEM: Final = 2 * _GIB  # of a machine that is only described: its system's
 _SIZE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(GiB|GB|G|MiB|MB|TiB|TB|)", re.IGNORECASE)
-_UNITS: Final = {
-    "": _GIB,
-    "g": _GIB,
-    "gib": _GIB,
-    "gb": 10**9,
-    "mib": 1 << 20,
-    "mb": 10**6,
-    "tib": 1 << 40,
-    "tb": 10**12,
-}
+_UNITS: Final = {"": _GIB, "m": 1 << 20, "g": _GIB, "t": 1 << 40}  # memory of "24 GB" is sold, and has 24 GiB
 _SPEED: Final = re.compile(r"(\d{1,5}(?:\.\d{1,3})?)(?:\s*GB/s)?", re.IGNORECASE)
 
 
@@ -67,7 +58,7 @@ class Machine:
 
 
 def machine_here(devices: Sequence[ProbedDevice], cache: Path | None = None) -> Machine:
-    """`cache` is the folder that remembers the memory's speed; the first time, it is measured in half a second."""
+    """`cache` is the folder that remembers the memory's speed; once a day it is measured, in half a second."""
     total, free = _ram(devices)
     speed = ram_bandwidth(cache or user_cache_path("ggufrun", appauthor=False))
     found = [device for device in devices if not device.is_cpu and device.total > 0]
@@ -106,7 +97,7 @@ def _described(text: str, number: int) -> Gpu:
 def _size_and_speed(text: str, option: str, example: str) -> tuple[int, float | None]:
     size_text, at, speed_text = text.strip().partition("@")
     size, speed = _SIZE.fullmatch(size_text.strip()), _SPEED.fullmatch(speed_text.strip())
-    count = int(float(size[1]) * _UNITS[size[2].lower()]) if size else 0
+    count = int(float(size[1]) * _UNITS[size[2][:1].lower()]) if size else 0
     if count < 1 << 28 or (at and (speed is None or float(speed[1]) <= 0)):
         raise OptionError(f"{option} cannot be {text.strip()!r}.", f"Write it as {example}.")
     return count, float(speed[1]) * 1e9 if speed else None

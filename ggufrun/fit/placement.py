@@ -10,7 +10,7 @@ from typing import Final
 
 from ggufrun.fit.cache import CacheSize, layer_bytes, layer_read
 from ggufrun.fit.compute import Work, compute_bytes
-from ggufrun.fit.layout import Layout, parsed_overrides
+from ggufrun.fit.layout import Layout, parsed_overrides, place_of
 from ggufrun.fit.shape import Role, Shape, Weight
 
 RAM: Final = "RAM"
@@ -142,4 +142,5 @@ class Placement:
                 output.gpu, output.read = output.gpu + weight.gpu, output.read + weight.ram
 
     def _number(self, name: str) -> int:
-        return self._names.index(name) if name in self._names else len(self._names)
+        place = place_of(name, self._names)
+        return len(self._names) if place is None else place  # of this machine llama.cpp says whether there is one

@@ -27,6 +27,7 @@ class DeviceUse:
     description: str = ""
     layers: int = 0  # on this device, the output counted
     shared: int = 0  # what GPUs take of it, where they have no memory of their own
+    mmproj_known: Known = "estimated"  # llama.cpp is not asked what an image takes while it is read
 
     @property
     def needed(self) -> int:
@@ -60,6 +61,7 @@ class Plan:
     predicted_tok_s: float | None  # the bound from memory bandwidth; None: it does not fit
     why: tuple[str, ...]  # sentences
     gains: tuple[Gain, ...]
+    parallel: int = 8  # the engine's: answers generated at once
     batch: int = 512  # the engine's, to load with: smaller than asked for where only that keeps all on the GPU
     predicted_known: Known = "estimated"
 

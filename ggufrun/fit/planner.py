@@ -112,6 +112,7 @@ class _Draft:
             why=reasons(task, self.choice, self.uses, verdict),
             gains=(),
             batch=self.choice.batch,
+            parallel=task.engine.parallel,
             predicted_known=_speed_known(task.machine, layout.gpu_layers),
         )
 

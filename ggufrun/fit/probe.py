@@ -35,6 +35,7 @@ class Probe:
     """One child, started at once, since importing llama.cpp takes it a while. A child that died is started again.
 
     From any thread; one question at a time. Close it before a model is loaded: on a GPU the child has memory too.
+    Closing ends a question that another thread waits for: it raises CannotMeasure there.
     """
 
     def __init__(self, answer_s: float = ANSWER_S) -> None:
@@ -65,19 +66,29 @@ class Probe:
         return tuple(ProbedDevice(**row) for row in self._ask({"do": "devices"}))
 
     def close(self) -> None:
+        self._closed = True
+        child = self._child
+        if child is not None:
+            child.kill()  # who waits for its answer has the lock, and hears of its end
         with self._lock:
-            self._closed = True
             self._discard()
 
     def _ask(self, question: Json) -> Any:
         with self._lock:
             if self._closed:
-                raise CannotMeasure("the measuring process was closed")
+                raise _was_closed()
             if self._child is None:
                 self._child = _Child()
             try:
+                if self._closed:  # before it was there to be ended
+                    raise _was_closed()
                 answer: Json = self._child.ask(question, self._answer_s)
-            except (GgufrunError, KeyboardInterrupt):
+            except GgufrunError:
+                self._discard()
+                if self._closed:
+                    raise _was_closed() from None
+                raise
+            except KeyboardInterrupt:
                 self._discard()
                 raise
         if "error" in answer:
@@ -131,8 +142,11 @@ class _Child:
         answer: Json = json.loads(line)
         return answer
 
-    def close(self) -> None:
+    def kill(self) -> None:
         self._popen.kill()  # it holds nothing that could be lost
+
+    def close(self) -> None:
+        self.kill()
         self._popen.wait()
         self._errors.join(1)
         if self._popen.stdin is not None:
@@ -155,6 +169,10 @@ class _Child:
         telling = [line for line in lines if "GGML_ASSERT" in line] or lines[-1:]
         said = f": {_FOLDER.sub('', telling[-1]).strip()[-300:]}" if telling else ""
         return CannotMeasure(f"the measuring process ended with code {code}{said}")
+
+
+def _was_closed() -> CannotMeasure:
+    return CannotMeasure("the measuring process was closed")
 
 
 def _thread(stream: IO[str] | None, hear: Callable[[str], None], end: Callable[[], None] = lambda: None) -> Any:

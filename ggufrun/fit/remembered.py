@@ -59,7 +59,12 @@ class Remembered:
         if free.keys() != self.free.keys():
             return False
         shares = [free[name] / max(1, before) for name, before in self.free.items()]
-        return min(shares, default=1.0) >= _LESS and not (self.given_up and max(shares, default=1.0) > _MORE)
+        return min(shares, default=1.0) >= _LESS and not (self.reduced and max(shares, default=1.0) > _MORE)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether more memory may make it better: something was given up, when it was loaded or when it was planned."""
+        return bool(self.given_up or self.note)
 
 
 @cache

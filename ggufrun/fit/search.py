@@ -36,7 +36,7 @@ class Search:
         self._slack_order = sorted(range(len(speeds)), key=lambda i: (speeds[i], -i))
 
     def whole(self, size: CacheSize) -> Found | None:
-        """All layers, or as many as are pinned, on GPUs; without any, all in RAM."""
+        """All layers on GPUs; without any, all in RAM."""
         if self._task.on_cpu:
             return self.in_ram(size)
         return self._fitting(self._placed(size, self._goal, 0, "rest"))

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ggufrun.errors import ModelFileError
 from ggufrun.fit.attention import Kept, kept_of
-from ggufrun.weights.fields import ArrayField, TensorInfo
+from ggufrun.weights.fields import TensorInfo
 from ggufrun.weights.ggml_types import TENSOR_TYPES
 from ggufrun.weights.header import Header
+from ggufrun.weights.numbers import largest, loaded_layers, number
 
 Role = Literal["rest", "ffn", "experts"]
 
@@ -20,7 +20,6 @@ _BLOCK: Final = re.compile(r"blk\.(\d+)\.")
 _INPUT: Final = re.compile(r"(token_embd|position_embd|token_types|per_layer_token_embd)")
 _EXPERTS: Final = re.compile(r"\.ffn_\w+_(?:ch)?exps\b")
 _FFN: Final = re.compile(r"\.ffn_(?:up|down|gate|gate_up)\.weight$")
-_MOST_LAYERS: Final = 512  # llama.cpp's LLAMA_MAX_LAYERS
 _RAM_ALIGNMENT: Final = 32
 _GPU_ALIGNMENT: Final = 128  # CUDA's; others ask for less
 _GPU_ROW: Final = 512  # elements: CUDA pads a quantized tensor's last row to a multiple of these
@@ -73,20 +72,13 @@ class Shape:
 def shape_of(headers: Sequence[Header], scale: float = 1.0) -> Shape:
     """`headers` are a split set's, the first file's first. `scale`: as in `Subject`. Raises ModelFileError."""
     first, name = headers[0], headers[0].architecture
-    count = first.integer(f"{name}.block_count") or 0
-    if not 1 <= count <= _MOST_LAYERS:
-        raise ModelFileError(
-            first.path, f"it claims {count:,} layers, and models have 1 to {_MOST_LAYERS}", "Choose another file."
-        )
     kept, known = kept_of(first)
-    unused = first.integer(f"{name}.nextn_predict_layers") or 0
-    used, experts = (first.integer(f"{name}.expert_{key}") or 0 for key in ("used_count", "count"))
-    share = used / experts if experts and used else 1.0
-    weights = tuple(_weights(headers, len(kept), len(kept) - unused, share, scale))
-    heads = _largest(first, f"{name}.attention.head_count")
-    width = first.integer(f"{name}.embedding_length") or 0
-    head = first.integer(f"{name}.attention.key_length")
-    between = (first.integer(f"{name}.expert_feed_forward_length") or 0) if experts else 0
+    used, experts = number(first, "expert_used_count"), number(first, "expert_count")
+    share = min(1.0, used / experts) if experts and used else 1.0
+    weights = tuple(_weights(headers, len(kept), loaded_layers(first), share, scale))
+    heads, width = largest(first, "attention.head_count"), number(first, "embedding_length")
+    head = number(first, "attention.key_length")
+    between = number(first, "expert_feed_forward_length") if experts else 0
     names = {weight.name for weight in weights}
     return Shape(
         architecture=name,
@@ -94,9 +86,9 @@ def shape_of(headers: Sequence[Header], scale: float = 1.0) -> Shape:
         weights=weights,
         tied="output.weight" not in names and "bert" not in name and "token_embd.weight" in names,
         context_train=first.context_train or 0,
-        window=first.integer(f"{name}.attention.sliding_window") or 0,
+        window=number(first, "attention.sliding_window"),
         width=width,
-        feed_forward=(used or 1) * (between or _largest(first, f"{name}.feed_forward_length")),
+        feed_forward=(used or 1) * (between or largest(first, "feed_forward_length")),
         queries=heads * (head or width // max(1, heads)),
         heads=heads,
         vocabulary=_vocabulary(headers),
@@ -147,12 +139,6 @@ def _row_padding(tensor: TensorInfo) -> int:
     if kind is None or kind.block == 1 or not tensor.shape or not tensor.shape[0] % _GPU_ROW:
         return 0
     return (_GPU_ROW - tensor.shape[0] % _GPU_ROW) // kind.block * kind.size
-
-
-def _largest(header: Header, key: str) -> int:
-    if isinstance(header.metadata.get(key), ArrayField):
-        return int(max(header.numbers(key), default=0))
-    return header.integer(key) or 0
 
 
 def _vocabulary(headers: Sequence[Header]) -> int:

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ggufrun.fit.compute import projector_compute
-from ggufrun.fit.shape import Shape, shape_of
 from ggufrun.settings import EngineSettings, ModelOverrides
 from ggufrun.weights.cards import Card
+from ggufrun.weights.embeddings import LONGEST, longest_of, makes_embeddings
 from ggufrun.weights.header import Header
+
+if TYPE_CHECKING:
+    from ggufrun.fit.shape import Shape
 
 DEFAULT_CONTEXT = 16_384  # tokens that a plan goes up to where no card and nobody says
 
@@ -30,19 +33,33 @@ class Subject:
     @property
     def context(self) -> int:
         """Tokens that a plan goes up to, where nobody asks for more or less."""
-        carded = getattr(self.card, "default_context", None)
         trained = self.headers[0].context_train or (self.card.context if self.card else 0)
-        wanted = carded if isinstance(carded, int) and carded > 0 else DEFAULT_CONTEXT
+        if self.embeds:
+            return longest_of(None, trained or LONGEST)
+        wanted = (self.card.default_context if self.card else None) or DEFAULT_CONTEXT
         return min(wanted, trained) if trained else wanted
 
+    @property
+    def embeds(self) -> bool:
+        return makes_embeddings(self.headers[0].metadata)
+
+    def settled(self, context: int) -> int:
+        """What becomes of a context that was asked for: an embedding model has no positions that it never saw."""
+        trained = self.headers[0].context_train
+        return longest_of(context, trained) if self.embeds and trained else context
+
     @cached_property
-    def shape(self) -> Shape:
+    def shape(self) -> "Shape":
         """Raises ModelFileError."""
+        from ggufrun.fit.shape import shape_of  # here: what obviously fits needs none
+
         return shape_of(self.headers, self.scale)
 
     @cached_property
     def projector_bytes(self) -> int:
         """What the mmproj takes beside the model: its weights, and about what it computes with."""
+        from ggufrun.fit.compute import projector_compute
+
         header = self.projector
         if header is None:
             return 0

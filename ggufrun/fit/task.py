@@ -1,10 +1,12 @@
 """What a search has to solve: a model's shape, a machine's room, and what is pinned."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from ggufrun.errors import OptionError
 from ggufrun.fit.cache import CacheSize, sequences_of
+from ggufrun.fit.layout import parsed_overrides, place_of
 from ggufrun.fit.machine import Gpu, Machine
 from ggufrun.fit.shape import Shape
 from ggufrun.fit.subject import Subject, Wishes
@@ -30,11 +32,17 @@ class Task:
 
     @classmethod
     def of(cls, subject: Subject, machine: Machine, wishes: Wishes) -> "Task":
-        allowed = replace(machine, gpus=_allowed(machine.gpus, wishes.pinned))
+        """Raises ModelFileError, and OptionError for an --override-tensor that the machine cannot have."""
+        pinned = wishes.pinned
+        if context := pinned.get("context"):
+            pinned = ModelOverrides(**{**pinned, "context": subject.settled(context)})
+        allowed = replace(machine, gpus=_allowed(machine.gpus, pinned))
+        if not machine.here:
+            _check_places(allowed, pinned.get("override_tensors", ()))
         return cls(
             shape=subject.shape,
             machine=allowed,
-            pinned=wishes.pinned,
+            pinned=pinned,
             engine=wishes.engine,
             default_context=subject.context,
             projector=subject.projector_bytes,
@@ -50,6 +58,11 @@ class Task:
         """None for auto, too."""
         layers = self.pinned.get("gpu_layers", "auto")
         return None if layers == "auto" else min(int(layers), self.shape.layers)
+
+    @property
+    def pins_a_part(self) -> bool:
+        """Some of the layers are to be on GPUs, and the others in RAM, whatever there is room for."""
+        return self.pinned_layers is not None and 0 < self.pinned_layers < self.shape.layers
 
     @property
     def on_cpu(self) -> bool:
@@ -85,3 +98,11 @@ def _allowed(gpus: tuple[Gpu, ...], pinned: ModelOverrides) -> tuple[Gpu, ...]:
     if not names:
         return gpus
     return tuple(gpu for name in names for gpu in gpus if gpu.name == name)
+
+
+def _check_places(machine: Machine, overrides: Sequence[str]) -> None:
+    """Of a machine that llama.cpp cannot be asked about."""
+    for _, name in parsed_overrides(overrides):
+        if place_of(name, [gpu.name for gpu in machine.gpus]) is None:
+            known = ", ".join(["CPU", *(gpu.name for gpu in machine.gpus)])
+            raise OptionError(f"--override-tensor: no buffer type is called {name!r}.", f"Use one of: {known}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from ggufrun.figures import gib, speed
 from ggufrun.fit.choice import Choice
 from ggufrun.fit.plan import DeviceUse, Verdict
 from ggufrun.fit.speed import DISK_BANDWIDTH
@@ -12,7 +13,7 @@ def reasons(task: Task, choice: Choice, uses: Sequence[DeviceUse], verdict: Verd
     """The most important one first."""
     sentences = [*_room(task, uses, choice, verdict)]
     if verdict != "too large":
-        sentences += [*_context(task, choice), *_kept_free(uses)]
+        sentences += [*_context(task, choice), *_images(task), *_kept_free(uses)]
     return (*sentences, *_how_known(task, uses))
 
 
@@ -23,7 +24,7 @@ def _room(task: Task, uses: Sequence[DeviceUse], choice: Choice, verdict: Verdic
     elif not task.machine.gpus:
         yield "There is no GPU to plan for, so all of it is in RAM."
     elif not layout.gpu_layers:
-        yield "All of it is in RAM: no layer is on a GPU."
+        yield f"All of it is in RAM: no layer is on a GPU{', as asked' if task.pinned_layers == 0 else ''}."
     elif layout.lowered:
         what = "experts" if layout.role == "experts" else "feed-forward networks"
         count = f"All {layers}" if layout.gpu_layers == layers else f"{layout.gpu_layers} of {layers}"
@@ -32,8 +33,11 @@ def _room(task: Task, uses: Sequence[DeviceUse], choice: Choice, verdict: Verdic
             f"stay in RAM: {_because(layout.role)}."
         )
     elif layout.gpu_layers < layers:
-        count = f"All {layers}" if layout.gpu_layers == layers else f"{layout.gpu_layers} of {layers}"
-        yield (f"{count} layers are on {_named(uses)}, the other {layers - layout.gpu_layers} in RAM: more do not fit.")
+        reason = "as asked" if task.pins_a_part else "more do not fit"
+        yield (
+            f"{layout.gpu_layers} of {layers} layers are on {_named(uses)}, "
+            f"the other {layers - layout.gpu_layers} in RAM: {reason}."
+        )
     else:
         yield f"All {layers} layers are on {_named(uses)}."
 
@@ -55,9 +59,8 @@ def _too_large(task: Task, uses: Sequence[DeviceUse]) -> Iterator[str]:
     yield f"It needs {gib(needed)}, and {gib(missing)} of that do not fit into this memory."
     ram = uses[-1]
     over = ram.needed + ram.shared + ram.margin - ram.free
-    if over > 0 and task.shape.weight_bytes:
-        share = min(1.0, over / max(1, ram.weights))
-        read = share * ram.weights * _active(task)
+    read = min(1.0, over / max(1, ram.weights)) * ram.weights * _active(task)
+    if read > 0:  # a file made by chance may have layers without weights
         yield (
             f"Loaded all the same, {gib(int(read))} or more would be read from the disk for each token: "
             f"at best {speed(DISK_BANDWIDTH / read)} tok/s from a good SSD."
@@ -76,10 +79,12 @@ def _context(task: Task, choice: Choice) -> Iterator[str]:
     size, wanted, reason = choice.found.layout.size, task.wanted_context, choice.reason
     other = choice.other
     where = "in RAM" if task.on_cpu else "on the GPU"
-    if reason == "pinned":
+    if task.pinned_context is not None:
         yield f"The context is {size.context:,} tokens, as asked."
-    elif reason == "default" or size.context >= wanted:
+    elif size.context >= wanted:
         yield f"The context is {size.context:,} tokens, the default; --context asks for another."
+    elif reason == "shrunk" or task.pins_a_part:
+        yield f"The context is {size.context:,} tokens: there is no room for the default of {wanted:,}."
     else:
         yield f"The context is {size.context:,} tokens, the longest that keeps all {where}; the default is {wanted:,}."
     if reason == "q8_0 longer" and other is not None:
@@ -95,6 +100,14 @@ def _context(task: Task, choice: Choice) -> Iterator[str]:
         yield f"Prompts are read {choice.batch} tokens at a time, so that all fits on the GPU; 512 would be faster."
 
 
+def _images(task: Task) -> Iterator[str]:
+    if task.projector:
+        yield (
+            f"{gib(task.projector)} of it are kept for the part that sees images, for when images are used; "
+            "--no-mmproj plans without."
+        )
+
+
 def _kept_free(uses: Sequence[DeviceUse]) -> Iterator[str]:
     margins = [f"{gib(use.margin)} of {use.name}" for use in uses if use.needed and use.margin]
     yield f"Left free for the system, the display and other programs: {' and '.join(margins)}."
@@ -107,16 +120,3 @@ def _how_known(task: Task, uses: Sequence[DeviceUse]) -> Iterator[str]:
         yield "Compute buffers are estimated: llama.cpp was not asked, or can only be asked about the machine it is on."
     if not task.shape.known:
         yield f"How {task.shape.architecture} models keep their cache is not known here: it is counted in full."
-
-
-def gib(count: int) -> str:
-    """Bytes for people."""
-    if abs(count) < 1 << 30:
-        return f"{count / 2**20:,.0f} MiB"
-    return f"{count / 2**30:,.1f} GiB"
-
-
-def speed(tok_s: float) -> str:
-    if tok_s >= 10:
-        return f"{tok_s:,.0f}"
-    return f"{tok_s:.1f}" if tok_s >= 0.2 else f"{tok_s:.2f}"

@@ -1,10 +1,10 @@
 """The hub's refusals and the network's failures in our words, and how often a question is asked again."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from ggufrun.errors import (
     GatedRepo,
@@ -16,6 +16,7 @@ from ggufrun.errors import (
     NoSuchRevision,
     RepoNotFound,
 )
+from ggufrun.hub.address import secrets_in, shown_url
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -32,22 +33,35 @@ Answer = TypeVar("Answer")
 def hub_errors(
     repo: str, revision: str | None = None, *, endpoint: str = "https://huggingface.co", token: str | None = None
 ) -> Iterator[None]:
-    """Turns what huggingface_hub and its HTTP library raise into HubRefused and HubError. `token` is never repeated."""
+    """Turns what huggingface_hub and its HTTP library raise into HubRefused and HubError.
+
+    Neither `token` nor a password in the endpoint is repeated.
+    """
     import httpx2
     from huggingface_hub import errors as theirs
 
+    passwords = secrets_in(endpoint)
+    secrets = (*((token,) if token else ()), *passwords)
     known = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, ConnectionError)
     try:
         yield
     except GgufrunError:
         raise
     except (*known, theirs.LocalEntryNotFoundError, theirs.FileMetadataError, theirs.HFValidationError) as error:
-        ours = _in_our_words(error, repo, revision or "main", shown_url(endpoint), token)
-        # A server may repeat what it was sent, and --debug shows what an error was raised from.
-        raise ours from (None if token and token in f"{error!s}{error!r}" else error)
+        ours = _in_our_words(error, repo, revision or "main", shown_url(endpoint), _Asker(token is not None, secrets))
+        # A server may repeat what it was sent, and --debug shows what an error was raised from, with addresses.
+        raise ours from (None if passwords or (token and token in f"{error!s}{error!r}") else error)
 
 
-def _in_our_words(error: Exception, repo: str, revision: str, hub: str, token: str | None) -> GgufrunError:
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Who asked the hub: what must not be repeated, and whether a token is among it."""
+
+    token: bool
+    secrets: tuple[str, ...]
+
+
+def _in_our_words(error: Exception, repo: str, revision: str, hub: str, asker: _Asker) -> GgufrunError:
     import httpx2
     from huggingface_hub import errors as theirs
 
@@ -55,9 +69,9 @@ def _in_our_words(error: Exception, repo: str, revision: str, hub: str, token: s
         case theirs.HFValidationError():
             return HubRefused(f"{repo[:_SHOWN]!r} cannot be a repository's name.", "Write it as owner/name.")
         case theirs.GatedRepoError():  # before RepositoryNotFoundError, of which it is one
-            return GatedRepo(repo, token=token is not None)
+            return GatedRepo(repo, token=asker.token)
         case theirs.RepositoryNotFoundError():
-            return RepoNotFound(repo, token=token is not None)
+            return RepoNotFound(repo, token=asker.token)
         case theirs.RevisionNotFoundError():
             return NoSuchRevision(repo, revision)
         case theirs.LocalEntryNotFoundError() | theirs.FileMetadataError():
@@ -67,7 +81,7 @@ def _in_our_words(error: Exception, repo: str, revision: str, hub: str, token: s
         case theirs.DisabledRepoError():
             return HubRefused(f"{repo} is disabled on the hub.", "Choose another repository: `ggufrun search WORDS`.")
         case theirs.HfHubHTTPError():
-            return _of_status(error, hub, token)
+            return _of_status(error, repo, hub, asker)
         case theirs.OfflineModeIsEnabled():
             return HubOffline(hub)
         case httpx2.TimeoutException():
@@ -76,12 +90,17 @@ def _in_our_words(error: Exception, repo: str, revision: str, hub: str, token: s
             return HubUnreachable(hub, "that is not the address of a hub")
         case httpx2.ProxyError():
             return HubUnreachable(hub, "the proxy failed")
-    return HubUnreachable(hub, _clean(str(error) or type(error).__name__, token))
+    return HubUnreachable(hub, _clean(str(error) or type(error).__name__, asker.secrets))
 
 
-def _of_status(error: "HfHubHTTPError", hub: str, token: str | None) -> GgufrunError:
+def _of_status(error: "HfHubHTTPError", repo: str, hub: str, asker: _Asker) -> GgufrunError:
     status = error.response.status_code
-    said = _clean(error.response.headers.get("X-Error-Message") or error.server_message or "", token)
+    said = _clean(error.response.headers.get("X-Error-Message") or error.server_message or "", asker.secrets)
+    if status == 401 and not asker.token:
+        # The library takes a bare 401 for a repository that is missing or private where the address is https only.
+        if f"/{repo}/" in f"{error.response.url.path}/":
+            return RepoNotFound(repo, token=False)
+        return HubRefused(f"{hub} wants to know who asks.", "Log in: `hf auth login`, or set HF_TOKEN.")
     if status == 401:
         return HubRefused(
             f"{hub} does not know your token.",
@@ -102,7 +121,10 @@ def _of_status(error: "HfHubHTTPError", hub: str, token: str | None) -> GgufrunE
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:
-    """Ask up to three times where the server is busy or the connection breaks. Who does not answer is asked once."""
+    """Ask up to three times where the server is busy or the connection breaks. Who does not answer is asked once.
+
+    To wait for the time limit again and again would be a minute without a word.
+    """
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -114,7 +136,7 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
             if error.response.status_code not in TRY_AGAIN or (told or 0) > _MOST_WAIT_S:
                 raise
             time.sleep(told if told is not None else wait_s)
-        except (httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.ReadTimeout):
+        except (httpx2.ReadError, httpx2.RemoteProtocolError):
             time.sleep(wait_s)
     return ask()
 
@@ -125,17 +147,8 @@ def retry_after_s(error: "HfHubHTTPError") -> float | None:
     return float(told) if told.isascii() and told.replace(".", "", 1).isdigit() else None
 
 
-def shown_url(url: str) -> str:
-    """An address without the user and the password that may be in it."""
-    try:
-        parts = urlsplit(url)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    except ValueError:
-        return "the hub"
-
-
-def _clean(text: str, token: str | None) -> str:
-    """What a server says, short, on one line, and without the token that it was sent."""
-    if token:
-        text = text.replace(token, "***")
+def _clean(text: str, secrets: Sequence[str]) -> str:
+    """What a server says, short, on one line, and without the secrets that it was sent."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
     return "".join(char if char.isprintable() else " " for char in text).strip().rstrip(".")[:_SHOWN]

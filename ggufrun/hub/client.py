@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from ggufrun.errors import HubError, HubOffline, OptionError
-from ggufrun.hub.answers import hub_errors, patiently, shown_url
+from ggufrun.hub.address import checked_address, shown_url
+from ggufrun.hub.answers import hub_errors, patiently
+from ggufrun.hub.cached import cached_repo
 from ggufrun.hub.files import Listing
 from ggufrun.hub.listing import listing_of
 from ggufrun.hub.spec import HubSpec
-from ggufrun.store.hub_cache import RepoCache, cache_folder
+from ggufrun.store.hub_folder import cache_folder
 
 __all__ = ["Client", "Metadata", "hub_errors", "open_client"]
 
@@ -47,15 +49,15 @@ class Client:
         return shown_url(self.endpoint)
 
     def list(self, spec: HubSpec, revision: str | None = None) -> Listing:
-        """What the repository holds; one request. `revision` None: the card's, or main. HubRefused, HubError."""
-        wanted = revision or (spec.card.revision if spec.card else None) or "main"
+        """What the repository holds; one request. `revision` None: the spec's. HubRefused, HubError."""
+        wanted = spec.revision_of(revision)
         self.check_online(spec.repo)
         from huggingface_hub import HfApi
 
         api = HfApi(endpoint=self.endpoint, token=self.token or False)
         with understood(self.shown), self.errors(spec.repo, wanted):
             info = patiently(lambda: api.model_info(spec.repo, revision=wanted, files_metadata=True, timeout=TIMEOUT_S))
-            return listing_of(info, wanted)
+            return listing_of(info, wanted, spec.repo)
 
     def metadata(self, repo: str, revision: str, path: str) -> Metadata:
         """Where a file's bytes are now; one request, and none of the body. HubRefused, HubError."""
@@ -93,6 +95,8 @@ class Client:
 
 def open_client() -> Client:
     """The hub that HF_ENDPOINT names, with the token of HF_TOKEN or of `hf auth login`. Raises OptionError."""
+    if named := os.environ.get("HF_ENDPOINT"):  # looked at before the import, which fails over some
+        checked_address(named, "HF_ENDPOINT")
     from huggingface_hub import constants, get_token
 
     token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
@@ -100,7 +104,7 @@ def open_client() -> Client:
         raise OptionError(
             "HF_TOKEN (or the token of `hf auth login`) holds characters that no token has.", "Set it anew."
         )
-    endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+    endpoint = (named or constants.ENDPOINT).rstrip("/")
     return Client(endpoint, token, constants.is_offline_mode())
 
 
@@ -118,6 +122,6 @@ def understood(hub: str) -> Iterator[None]:
 
 def _cached(cache: Path, repo: str) -> tuple[str, ...]:
     """The names of a repository's GGUF files that are in the cache, of any commit."""
-    there = RepoCache(cache, repo)
+    there = cached_repo(cache, repo)
     found = {file.path for commit in there.commits() for file in there.files(commit)}
     return tuple(sorted(path for path in found if path.lower().endswith(".gguf")))

@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import PurePosixPath
 from typing import Final
 
 from ggufrun.errors import HubRefused, NoSuchQuant
+from ggufrun.weights.naming import long_name
 
 _MOST_BYTES: Final = 200  # of one part of a path; most file systems hold 255, and a partial file's name is longer
 _MOST_IN_ALL: Final = 800  # bytes of a path; systems take 1,024 or more, the folders around it included
@@ -84,11 +86,17 @@ class Listing:
     notes: tuple[str, ...] = ()  # sentences: which files were left out, and why
 
     def quant(self, name: str) -> HubQuant:
-        """The one of this name, upper and lower case alike. Raises NoSuchQuant, which names the nearest first."""
-        spelled = {quant.name.lower(): quant for quant in self.quants}
-        if name.lower() in spelled:
-            return spelled[name.lower()]
-        raise NoSuchQuant(self.repo, name, _nearest_first(name, [quant.name for quant in self.quants]))
+        """As `find`. Raises NoSuchQuant, which names the nearest first."""
+        found = self.find(name)
+        if found is None:
+            raise NoSuchQuant(self.repo, name, _nearest_first(name, [quant.name for quant in self.quants]))
+        return found
+
+    def find(self, name: str) -> HubQuant | None:
+        """The one of this name, or else with a file of this long name; upper and lower case alike."""
+        spelled = {long_name(PurePosixPath(quant.first.path)).lower(): quant for quant in self.quants}
+        spelled |= {quant.name.lower(): quant for quant in self.quants}
+        return spelled.get(name.lower())
 
 
 def _nearest_first(name: str, known: Sequence[str]) -> list[str]:

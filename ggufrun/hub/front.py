@@ -3,15 +3,16 @@
 import os
 import re
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
 from ggufrun.errors import HubError
 from ggufrun.hub.answers import WAITS_S, patiently
+from ggufrun.hub.at_once import Stopped
 from ggufrun.hub.client import TIMEOUT_S, Client
-from ggufrun.hub.files import HubFile
+from ggufrun.hub.files import HubFile, Listing
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -25,12 +26,20 @@ class RemoteFront:
     """A `weights.cursor.Readable` over one file of a repository. What was fetched is never fetched again.
 
     `target` is where it is laid down, and as long as what came of it, also in an earlier process; `finish` gives it the
-    full size. `step` is how many bytes are asked for at once. Raises HubRefused, HubError.
+    full size. `step` is how many bytes are asked for at once. Raises HubRefused, HubError; Stopped once `stop` is set.
     """
 
-    def __init__(self, client: Client, repo: str, commit: str, file: HubFile, target: IO[bytes], step: int) -> None:
-        self._client, self._repo, self._commit, self._file = client, repo, commit, file
-        self._target, self._step = target, step
+    def __init__(
+        self,
+        client: Client,
+        listing: Listing,
+        file: HubFile,
+        target: IO[bytes],
+        step: int,
+        stop: threading.Event,
+    ) -> None:
+        self._client, self._repo, self._commit, self._file = client, listing.repo, listing.commit, file
+        self._target, self._step, self._stop = target, step, stop
         self._here = target.seek(0, os.SEEK_END)  # bytes from the beginning on
         if self._here > file.size:
             self._here = target.truncate(0)
@@ -67,7 +76,7 @@ class RemoteFront:
             if self._here < end and fruitless >= len(WAITS_S):
                 raise HubError(f"{self._client.shown} stopped in the middle of {self._file.path}.", broken)
             if fruitless:
-                time.sleep(WAITS_S[fruitless - 1])
+                self._stop.wait(WAITS_S[fruitless - 1])
 
     def _fetch(self, end: int) -> str:
         """One request for the bytes up to `end`. A connection that breaks leaves what came; why is given back."""
@@ -78,6 +87,8 @@ class RemoteFront:
             skipped = self._here - first
             try:
                 for chunk in response.iter_raw(_CHUNK):
+                    if self._stop.is_set():
+                        raise Stopped
                     usable = chunk[skipped:][: end - self._here]
                     skipped = max(skipped - len(chunk), 0)
                     self._here += self._target.write(usable)
@@ -98,6 +109,8 @@ class RemoteFront:
         request = session.build_request("GET", url, headers=headers, timeout=TIMEOUT_S)
 
         def ask() -> "Response":
+            if self._stop.is_set():
+                raise Stopped
             response = session.send(request, stream=True, follow_redirects=True)
             if response.status_code in _STALE and response.history:  # the hub said yes; its link was too old
                 response.close()

@@ -2,13 +2,14 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
 from ggufrun.hub.files import HubFile, HubQuant, is_safe
 from ggufrun.weights.folders import is_projector, shard_of
+from ggufrun.weights.naming import set_names
 from ggufrun.weights.quants import label_of
 
 _BESIDE: Final = re.compile(  # drafts and adapters, which are GGUFs beside a model and no quants of it
@@ -16,7 +17,6 @@ _BESIDE: Final = re.compile(  # drafts and adapters, which are GGUFs beside a mo
 )
 _MATRIX: Final = re.compile(r"(?:.*[-_.])?imatrix(?:[-_.].*)?", re.IGNORECASE)
 _MERGED: Final = re.compile(r"merged", re.IGNORECASE)
-_NO_NAME: Final = re.compile(r"[^\w.-]+", re.ASCII)  # what cannot stand behind the colon of a SPEC
 
 _MOST_NOTES: Final = 20
 
@@ -36,11 +36,14 @@ def group(entries: Iterable[tuple[str, int, str | None]]) -> Grouped:
     """`entries` are all of a repository's files as path, size and sha256; only .gguf files count."""
     notes, projectors = [], []
     sets: dict[_Set, dict[int, HubFile]] = defaultdict(dict)
-    for path, size, sha256 in sorted(entries):
-        if not path.lower().endswith(".gguf"):
-            continue
+    ggufs = sorted(entry for entry in entries if entry[0].lower().endswith(".gguf"))
+    taken = {path.lower() for path, _, _ in ggufs}
+    for path, size, sha256 in ggufs:
         if not is_safe(path):
             notes.append(f"{path[:80]!r} is left out: its name could lead elsewhere.")
+            continue
+        if any(str(folder).lower() in taken for folder in PurePosixPath(path).parents):
+            notes.append(f"{path} is left out: the repository has a file where its folder should be.")
             continue
         file = HubFile(path, size, sha256)
         if is_projector(file.name):
@@ -54,7 +57,8 @@ def group(entries: Iterable[tuple[str, int, str | None]]) -> Grouped:
             notes.append(missing)
         else:
             whole.append(tuple(files[number] for number in sorted(files)))
-    quants = [HubQuant(name, files) for name, files in zip(names(whole), whole, strict=True)]
+    names = set_names([PurePosixPath(files[0].path) for files in whole])
+    quants = [HubQuant(name, files) for name, files in zip(names, whole, strict=True)]
     return Grouped(
         tuple(sorted(quants, key=lambda quant: (quant.size, quant.name))),
         tuple(sorted(projectors, key=lambda file: (file.size, file.path))),
@@ -84,47 +88,3 @@ def _missing(key: _Set, files: dict[int, HubFile]) -> str:
         return ""
     there = next(iter(files.values())).path
     return f"{there} is left out: of its split set of {total} files the repository has {len(files)}."
-
-
-def names(sets: Sequence[Sequence[HubFile]]) -> list[str]:
-    """What the quants are called: by their label; those that share one, or have none, by more of their path."""
-    found = [""] * len(sets)
-    left = list(range(len(sets)))
-    for namer in (_label, _stem, _folders_and_stem):
-        left = _name_those(left, sets, namer, found)
-    for at in left:  # only the number of files differs, or characters that a SPEC cannot hold
-        found[at] = f"{_folders_and_stem(sets[at][0])}-{at + 1}"
-    return found
-
-
-def _name_those(
-    left: Sequence[int], sets: Sequence[Sequence[HubFile]], namer: Callable[[HubFile], str], found: list[str]
-) -> list[int]:
-    """Name what this namer tells apart from all others; gives back what is still without a name."""
-    alike: dict[str, list[int]] = defaultdict(list)
-    for at in left:
-        alike[namer(sets[at][0]).lower()].append(at)
-    taken = {name.lower() for name in found if name}
-    still = []
-    for name, those in alike.items():
-        if name and len(those) == 1 and name not in taken:
-            found[those[0]] = namer(sets[those[0]][0])
-        else:
-            still += those
-    return sorted(still)
-
-
-def _label(file: HubFile) -> str:
-    path = PurePosixPath(file.path)
-    return label_of(path) or label_of(path.parent)
-
-
-def _stem(file: HubFile) -> str:
-    path = PurePosixPath(file.path)
-    shard = shard_of(path)
-    return _NO_NAME.sub("_", shard.stem if shard else path.stem)
-
-
-def _folders_and_stem(file: HubFile) -> str:
-    folders = PurePosixPath(file.path).parent.parts
-    return "-".join([*(_NO_NAME.sub("_", folder) for folder in folders), _stem(file)])

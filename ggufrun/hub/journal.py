@@ -36,20 +36,27 @@ class Record:
 
     subject: Subject
     done: tuple[Span, ...] = field(default=())  # merged
+    revision: str = ""  # what was asked for when it was last gone on with
 
 
 class Journal:
     """One that is being written. Not for several threads at once: `partial.Partial` has the lock."""
 
-    def __init__(self, path: Path, subject: Subject, done: Iterable[Span] = ()) -> None:
+    def __init__(self, path: Path, subject: Subject, done: Iterable[Span] = (), revision: str = "main") -> None:
         """Start it with what is known. The file is replaced in one step: the old one counts until then."""
         new = new_journal(path)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            head = {"version": _VERSION, "path": subject.path, "etag": subject.etag, "size": subject.size}
-            file.write(_line({**head, "boot": _boot()}) + _line({"synced": _numbers(done)}))
-            os.fsync(file.fileno())
-        os.replace(new, path)
+        head = {"version": _VERSION, "path": subject.path, "etag": subject.etag, "size": subject.size}
+        lines = _line({**head, "boot": _boot(), "revision": revision}) + _line({"synced": _numbers(done)})
+        try:
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, path)
+        except OSError:  # a full disk
+            new.unlink(missing_ok=True)
+            raise
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | _BINARY)
 
     def mark(self, span: Span) -> None:
@@ -77,11 +84,12 @@ def read_journal(path: Path) -> Record | None:
         if head["version"] != _VERSION:
             return None
         subject = Subject(str(head["path"]), str(head["etag"]), int(head["size"]))
-        same_boot = head["boot"] == _boot()
+        same_boot, revision = head["boot"] == _boot(), str(head.get("revision", ""))
     except (OSError, ValueError, LookupError, TypeError):
         return None
     done = [span for line in lines[1:] for span in _spans(line, same_boot)]
-    return Record(subject, merged(span for span in done if span.start >= 0 and span.end <= subject.size))
+    merged_spans = merged(span for span in done if span.start >= 0 and span.end <= subject.size)
+    return Record(subject, merged_spans, revision)
 
 
 def _spans(line: bytes, same_boot: bool) -> Iterator[Span]:

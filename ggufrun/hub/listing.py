@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Final
 from ggufrun.errors import HubError
 from ggufrun.hub.files import Listing, is_safe
 from ggufrun.hub.grouping import group
+from ggufrun.store.checksum import is_sha256
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES: Final = 1 << 46  # of one file
 _MOST_CHARACTERS: Final = 60  # of a licence's name
 
 
-def listing_of(info: "ModelInfo", revision: str) -> Listing:
-    """Raises HubError where the answer cannot be a hub's."""
+def listing_of(info: "ModelInfo", revision: str, asked: str) -> Listing:
+    """Raises HubError where the answer cannot be a hub's.
+
+    A repository that has another name by now keeps the one it was asked for by: it is found by that without the hub.
+    """
     if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
         raise HubError(f"The hub names no commit of {info.id}.", "Try again, and without --mirror.")
     if not is_safe(info.id) or info.id.count("/") > 1:
@@ -27,7 +30,7 @@ def listing_of(info: "ModelInfo", revision: str) -> Listing:
     grouped = group(_entries(info))
     total = info.gguf.get("total") if isinstance(info.gguf, dict) else None
     return Listing(
-        repo=info.id,
+        repo=info.id if info.id.lower() == asked.lower() else asked,
         commit=info.sha,
         quants=grouped.quants,
         projectors=grouped.projectors,
@@ -49,8 +52,7 @@ def _entries(info: "ModelInfo") -> list[tuple[str, int, str | None]]:
         size = getattr(lfs, "size", None) or getattr(sibling, "size", None)
         path, sha256 = getattr(sibling, "rfilename", None), getattr(lfs, "sha256", None)
         if isinstance(path, str) and isinstance(size, int) and 0 < size < _MOST_BYTES:
-            known = isinstance(sha256, str) and _SHA256.fullmatch(sha256)
-            found.append((path, size, sha256 if known else None))
+            found.append((path, size, sha256 if is_sha256(sha256) else None))
     return found
 
 

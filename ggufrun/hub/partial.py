@@ -4,6 +4,8 @@ import errno
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,24 +30,38 @@ class Partial:
     know how, the C library would write all of it.
     """
 
-    def __init__(self, store: RepoCache, subject: Subject) -> None:
-        """Go on with what is there of these very bytes, or begin."""
-        store.blobs.mkdir(parents=True, exist_ok=True)
+    def __init__(self, store: RepoCache, subject: Subject, revision: str = "main") -> None:
+        """Go on with what is there of these very bytes, or begin. DiskFull."""
         self.subject = subject
         self._path, self._journal_path = store.partial(subject.etag), store.journal(subject.etag)
         record = usable(store, subject)
         self._spans = record.done if record else ()
         self._unsynced = 0
         self._lock = threading.Lock()
-        keep = 0 if record else os.O_TRUNC
-        if record is None:
+        self._closed = True
+        try:
+            with self._worded():
+                store.blobs.mkdir(parents=True, exist_ok=True)
+                self._begin(record is None, revision)
+        except DiskFull:
+            if record is None:
+                self._path.unlink(missing_ok=True)
+            raise
+
+    def _begin(self, anew: bool, revision: str) -> None:
+        if anew:
             self._journal_path.unlink(missing_ok=True)  # before the file has its size: what it says is not so
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | keep | getattr(os, "O_BINARY", 0), 0o666)
-        with os.fdopen(self._file, "rb", closefd=False) as file:
-            make_sparse(file)
-        os.ftruncate(self._file, subject.size)
-        os.fsync(self._file)  # the new journal calls all of it synced
-        self._journal = Journal(self._journal_path, subject, self._spans)
+        flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if anew else 0) | getattr(os, "O_BINARY", 0)
+        self._file = os.open(self._path, flags, 0o666)
+        try:
+            with os.fdopen(self._file, "rb", closefd=False) as file:
+                make_sparse(file)
+            os.ftruncate(self._file, self.subject.size)
+            os.fsync(self._file)  # the new journal calls all of it synced
+            self._journal = Journal(self._journal_path, self.subject, self._spans, revision)
+        except BaseException:
+            os.close(self._file)
+            raise
         self._closed = False
 
     @property
@@ -66,11 +82,9 @@ class Partial:
         with self._lock:
             if self._closed:
                 raise Closed
-            try:
+            with self._worded():
                 _write_at(self._file, data, start)
                 self._journal.mark(span)
-            except OSError as error:
-                raise self._in_words(error) from error
             self._spans = merged((*self._spans, span))
             self._unsynced += span.size
             due = self._unsynced >= _SYNC_EACH
@@ -86,11 +100,12 @@ class Partial:
                 self._journal.close()
 
     def finish(self, to: Path) -> None:
-        """Give the whole and checked file its name. It is on the disk before it has it."""
-        with self._lock:
-            os.fsync(self._file)
-        self.close()
-        os.replace(self._path, to)
+        """Give the whole and checked file its name. It is on the disk before it has it. DiskFull."""
+        with self._worded():
+            with self._lock:
+                os.fsync(self._file)
+            self.close()
+            os.replace(self._path, to)
         self._journal_path.unlink(missing_ok=True)
 
     def discard(self) -> None:
@@ -105,18 +120,26 @@ class Partial:
             self._unsynced = 0
             spans, copy = self._spans, os.dup(self._file)
         try:
-            getattr(os, "fdatasync", os.fsync)(copy)
+            with self._worded():
+                getattr(os, "fdatasync", os.fsync)(copy)
         finally:
             os.close(copy)
-        with self._lock:
+        with self._lock, self._worded():
             if not self._closed:
                 self._journal.synced(spans)
 
-    def _in_words(self, error: OSError) -> Exception:
-        if error.errno not in _NO_ROOM:
-            return error
-        folder = self._path.parent
-        return DiskFull(folder, self.subject.size - self.done, shutil.disk_usage(folder).free)
+    @contextmanager
+    def _worded(self) -> Iterator[None]:
+        """A disk that is full, or a quota that is used up, ends in DiskFull."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            folder = self._path.parent
+            while not folder.exists():
+                folder = folder.parent
+            raise DiskFull(folder, self.subject.size - self.done, shutil.disk_usage(folder).free) from error
 
 
 def usable(store: RepoCache, subject: Subject) -> Record | None:
@@ -128,11 +151,15 @@ def usable(store: RepoCache, subject: Subject) -> Record | None:
     return record if partial.is_file() and partial.stat().st_size == subject.size else None
 
 
-def outdated(store: RepoCache, subject: Subject) -> tuple[str, ...]:
-    """The etags of what an earlier process left of a file of this name, and that the hub has replaced since."""
+def outdated(store: RepoCache, subject: Subject, revision: str) -> tuple[str, ...]:
+    """The etags of what an earlier process left of a file of this name, and that the hub has replaced since.
+
+    Only of the same revision: another one's file is another file, which can still be had.
+    """
     names = [each.name.removesuffix(PARTIAL) for each in store.partials() if each.name.endswith(PARTIAL)]
     records = [(etag, read_journal(store.journal(etag))) for etag in names if etag != subject.etag]
-    return tuple(etag for etag, record in records if record is not None and record.subject.path == subject.path)
+    same = (subject.path, revision)
+    return tuple(etag for etag, record in records if record and (record.subject.path, record.revision) == same)
 
 
 def remove(store: RepoCache, etag: str) -> None:

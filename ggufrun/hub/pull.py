@@ -12,15 +12,15 @@ from typing import Literal
 
 from ggufrun.errors import HubError, WrongBytes
 from ggufrun.hub import seeding
-from ggufrun.hub.checksum import check
 from ggufrun.hub.client import Client
 from ggufrun.hub.journal import Subject
 from ggufrun.hub.lock import held, held_now
 from ggufrun.hub.partial import Partial, outdated, remove
-from ggufrun.hub.pull_plan import PulledFile, PullPlan, begun, here, plan_pull
+from ggufrun.hub.pull_plan import PulledFile, PullPlan, begun, here, placed, plan_pull
 from ggufrun.hub.remote_header import default_folder
 from ggufrun.hub.source import Source
 from ggufrun.hub.transfer import Patience, fetch
+from ggufrun.store.checksum import check
 from ggufrun.store.hub_cache import RepoCache
 
 __all__ = ["Progress", "PullPlan", "PulledFile", "begun", "plan_pull", "pull"]
@@ -61,28 +61,30 @@ class _File:
     """One file of a pull."""
 
     def __init__(self, client: Client, plan: PullPlan, planned: PulledFile, on_progress: OnProgress) -> None:
-        self._client, self._store, self._commit = client, plan.store, plan.commit
+        self._client, self._store, self._commit, self._revision = client, plan.store, plan.commit, plan.revision
         self._file, self._etag, self._on_progress = planned.file, planned.etag, on_progress
         self._subject = Subject(planned.file.path, planned.etag, planned.file.size)
         self._done = planned.done
 
     def settle(self, stop: threading.Event, patience: Patience | None) -> None:
         """See to it that the file is in its place."""
-        if not here(self._store, self._commit, self._file, self._etag):
+        what = (self._store, self._commit, self._file, self._etag)
+        if not placed(*what):
             lock = self._store.lock(self._etag)
+            # What is looked at before may be fetched, or removed, by whoever had the lock.
             with held(lock, stop, lambda: self._tell("waiting", self._done)) as ours:
-                # Whoever had the lock may have fetched it.
-                if ours and not here(self._store, self._commit, self._file, self._etag):
+                if ours and not here(*what):
                     self._bring(stop, patience)
+                if not stop.is_set():
+                    self._store.place(self._commit, self._file.path, self._etag)
         if stop.is_set():
             raise HubError("The pull was stopped; what came is kept.", "The next `ggufrun pull` goes on from there.")
-        self._store.place(self._commit, self._file.path, self._etag)
         self._tell("here", self._file.size)
 
     def _bring(self, stop: threading.Event, patience: Patience | None) -> None:
-        remove_outdated(self._store, self._subject)
+        remove_outdated(self._store, self._subject, self._revision)
         source = Source(self._client, self._store.repo, self._commit, self._file.path, self._etag)
-        with closing(Partial(self._store, self._subject)) as partial:
+        with closing(Partial(self._store, self._subject, self._revision)) as partial:
             seeding.seed(partial, default_folder())
             self._tell("fetching", partial.done)
             fetch(partial, source, stop, lambda: self._tell("fetching", partial.done), patience)
@@ -100,9 +102,9 @@ class _File:
         self._on_progress(Progress(self._file.path, done, self._file.size, state))
 
 
-def remove_outdated(store: RepoCache, subject: Subject) -> None:
+def remove_outdated(store: RepoCache, subject: Subject, revision: str) -> None:
     """What came of a file that the hub has replaced since; not where another process is at it."""
-    for etag in outdated(store, subject):
+    for etag in outdated(store, subject, revision):
         with held_now(store.lock(etag)) as ours:
             if ours:
                 remove(store, etag)

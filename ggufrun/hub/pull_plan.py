@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ggufrun.errors import DiskFull, HubError
+from ggufrun.hub.cached import cached_repo
 from ggufrun.hub.client import Client
 from ggufrun.hub.files import HubFile, HubQuant, Listing
 from ggufrun.hub.journal import Subject
@@ -64,7 +65,7 @@ def plan_pull(client: Client, listing: Listing, quant: HubQuant, projector: HubF
     lacking = next((each for each in files if not each.here), None)
     if lacking is not None and (listing.gated or listing.private):
         client.metadata(listing.repo, listing.commit, lacking.file.path)
-    free = _free(store.folder) + sum(_replaced(store, each) for each in files if not each.here)
+    free = _free(store.folder) + sum(_replaced(store, each, listing.revision) for each in files if not each.here)
     plan = PullPlan(store, listing.commit, listing.revision, files, free)
     if plan.coming and plan.coming + MARGIN > plan.free:
         raise DiskFull(store.cache, plan.coming, plan.free, MARGIN)
@@ -82,10 +83,29 @@ def begun(client: Client, listing: Listing) -> HubQuant | None:
     return found
 
 
+def placed(store: RepoCache, commit: str, file: HubFile, etag: str) -> bool:
+    """Whether it is whole under its name in the commit."""
+    link, blob = store.link(commit, file.path), store.blob(etag)
+    try:
+        return link.is_file() and link.stat().st_size == file.size and (not blob.exists() or link.samefile(blob))
+    except FileNotFoundError:  # removed at this moment
+        return False
+
+
 def here(store: RepoCache, commit: str, file: HubFile, etag: str) -> bool:
     """Whether it is whole in the cache, whoever fetched it. Its bytes are not read: `ggufrun verify` does that."""
     places = (store.link(commit, file.path), store.blob(etag))
     return any(place.is_file() and place.stat().st_size == file.size for place in places)
+
+
+def quants_here(cache: Path, listing: Listing) -> frozenset[str]:
+    """The names of those that are whole in the cache: these very bytes, and no other file of the same size."""
+    store, commit = cached_repo(cache, listing.repo), listing.commit
+    return frozenset(
+        quant.name
+        for quant in listing.quants
+        if all(file.sha256 and here(store, commit, file, file.sha256) for file in quant.files)
+    )
 
 
 def _looked_at(client: Client, store: RepoCache, listing: Listing, file: HubFile) -> PulledFile:
@@ -106,9 +126,9 @@ def _etag(client: Client, listing: Listing, file: HubFile) -> str:
     return found.etag
 
 
-def _replaced(store: RepoCache, lacking: PulledFile) -> int:
+def _replaced(store: RepoCache, lacking: PulledFile, revision: str) -> int:
     """Bytes on the disk of what came of an older state of the file: the pull removes it first."""
-    old = outdated(store, Subject(lacking.file.path, lacking.etag, lacking.file.size))
+    old = outdated(store, Subject(lacking.file.path, lacking.etag, lacking.file.size), revision)
     return sum(getattr(store.partial(etag).stat(), "st_blocks", 0) * 512 for etag in old)
 
 

@@ -5,15 +5,15 @@ import os
 import shutil
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import platformdirs
 
-from ggufrun.errors import ModelFileError
+from ggufrun.errors import InputError, ModelFileError
 from ggufrun.hub import seeding
+from ggufrun.hub.at_once import at_once
 from ggufrun.hub.client import Client
 from ggufrun.hub.files import HubFile, HubQuant, Listing
 from ggufrun.hub.front import RemoteFront
@@ -28,7 +28,8 @@ _KEPT: Final = 64  # sets of files; the ones used last
 
 
 def remote_header(client: Client, listing: Listing, quant: HubQuant, folder: Path | None = None) -> tuple[Header, ...]:
-    """Of all files of a quant, in their order. Raises HubRefused, HubError, or ModelFileError for what is no GGUF.
+    """Of all files of a quant, in their order. Raises HubRefused, HubError, or ModelFileError for what is no GGUF;
+    InputError where the folder cannot be written.
 
     Their paths are sparse files under `folder` (without: this user's cache), as long as the real ones, which llama.cpp
     finds one by the other. Contents that were seen before are not asked for again, whatever the commit.
@@ -42,15 +43,20 @@ def remote_headers(
     """As `remote_header`, for any files that belong together: a projector is one of its own."""
     place = (folder or default_folder()) / _key(listing, files)
     kept = [_kept(place / file.name, file) for file in files]
-    if None in kept:
-        client.check_online(listing.repo)
+    if None not in kept:
+        with suppress(OSError):  # a folder that is only for reading
+            os.utime(place)
+        return tuple(header for header in kept if header is not None)
+    client.check_online(listing.repo)
+    try:
         # Of two processes that want the same headers the second waits, and finds them.
-        with held(place / ".lock", threading.Event(), lambda: None), ThreadPoolExecutor(_AT_ONCE) as workers:
-            kept = list(workers.map(lambda file: _fetch(client, listing, file, place), files))
-        _forget_old(place.parent)
-    else:
-        os.utime(place)
-    return tuple(header for header in kept if header is not None)
+        with held(place / ".lock", threading.Event(), lambda: None):
+            fetched = at_once(lambda file, stop: _fetch(client, listing, file, place, stop), files, _AT_ONCE)
+    except OSError as error:
+        where = "Make room there, give yourself the right to write, or set XDG_CACHE_HOME to another folder."
+        raise InputError(f"{place.parent} cannot take the model's header: {error.strerror or error}.", where) from error
+    _forget_old(place.parent)
+    return tuple(fetched)
 
 
 def default_folder() -> Path:
@@ -71,29 +77,31 @@ def _kept(path: Path, file: HubFile) -> Header | None:
     return header if header.file_size == file.size else None
 
 
-def _fetch(client: Client, listing: Listing, file: HubFile, place: Path) -> Header:
-    path, part = place / file.name, place / f"{file.name}.part"
+def _fetch(client: Client, listing: Listing, file: HubFile, place: Path, stop: threading.Event) -> Header:
+    path = place / file.name
+    part = _part(path)
     if header := _kept(path, file):
         return header
     try:
         if part.exists() and part.stat().st_size:
             with suppress(ModelFileError):  # a power cut may have spoiled what an earlier process left
-                return _laid(client, listing, file, part, path)
+                return _laid(client, listing, file, path, stop)
             part.unlink()
-        return _laid(client, listing, file, part, path)
+        return _laid(client, listing, file, path, stop)
     except ModelFileError as error:
         part.unlink()
         hint = "Choose another quant or repository."
         raise ModelFileError(f"{listing.repo}/{file.path}", error.reason, hint) from error
 
 
-def _laid(client: Client, listing: Listing, file: HubFile, part: Path, path: Path) -> Header:
-    """Go on with `part`, and rename it when the header is whole."""
+def _laid(client: Client, listing: Listing, file: HubFile, path: Path, stop: threading.Event) -> Header:
+    """Go on with the part that is there, and rename it when the header is whole."""
+    part = _part(path)
     shard = shard_of(Path(file.name))
     step = LATER if is_projector(file.name) or (shard is not None and shard.number > 1) else FIRST
     part.touch()
     with part.open("r+b") as target:
-        front = RemoteFront(client, listing.repo, listing.commit, file, target, step)
+        front = RemoteFront(client, listing, file, target, step, stop)
         header = parse_header(path, front, file.size)
         front.reach(header.data_offset)
         front.finish()
@@ -101,6 +109,10 @@ def _laid(client: Client, listing: Listing, file: HubFile, part: Path, path: Pat
     os.replace(part, path)
     seeding.note(path, file.sha256, front.here)
     return header
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
 def _forget_old(folder: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ggufrun.errors import GgufrunError, HubError
+from ggufrun.figures import gb_of
 from ggufrun.hub.partial import Closed, Partial
 from ggufrun.hub.segments import MIB, Span, piece_size, pieces
 from ggufrun.hub.source import Again, Answer, Source
@@ -174,9 +175,7 @@ class _Crew:
         subject, done = self._partial.subject, self._partial.done
         times = "once" if failures == 1 else f"{failures} times in a row"
         asked = f", and asks to wait {again.wait_s:.0f} s" if again.wait_s is not None else ""
-        unit, name = (1e9, "GB") if subject.size >= 1e9 else (1e6, "MB")
-        here = f"{done / unit:.1f} of {subject.size / unit:.1f} {name} are here"
         return HubError(
-            f"{subject.path}: it failed {times} ({again.why}{asked}). {here}.",
+            f"{subject.path}: it failed {times} ({again.why}{asked}). {gb_of(done, subject.size)} are here.",
             "The next `ggufrun pull` goes on from there.",
         )

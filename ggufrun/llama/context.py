@@ -8,6 +8,7 @@ from llama_cpp import llama_cpp as ll
 
 from ggufrun.engine.backend import MemoryKind
 from ggufrun.errors import OptionError, OutOfMemory
+from ggufrun.figures import gib
 from ggufrun.llama import library
 from ggufrun.llama.failures import context_failure
 from ggufrun.llama.hardware import available_memory, physical_cores
@@ -133,7 +134,6 @@ def _check_memory(model: Model, plan: ContextPlan) -> None:
     if needed > available:
         fits = available * plan.context // needed // 256 * 256
         raise OutOfMemory(
-            f"A context of {plan.context} tokens takes {needed / 2**30:.1f} GiB"
-            f" and {available / 2**30:.1f} GiB of memory are free.",
+            f"A context of {plan.context} tokens takes {gib(needed)} and {gib(available)} of memory are free.",
             f"Use --context {fits} or less, or --kv-type q8_0.",
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ggufrun.errors import InputError, ModelFileError, OptionError, OutOfMemory
+from ggufrun.llama import library
 from ggufrun.weights.header import Header
 from ggufrun.weights.split_set import read_set
 
@@ -47,7 +48,8 @@ def model_failure(path: Path, lines: Sequence[str]) -> InputError:
     """The error for a model that did not load."""
     text = "\n".join(lines)
     if _MEMORY.search(text):
-        hint = "Choose a smaller quant, or offload fewer layers with --gpu-layers."
+        fewer = ", or offload fewer layers with --gpu-layers" if library.supports_gpu() else ""
+        hint = f"Choose a smaller quant{fewer}."
         return OutOfMemory(f"{path} does not fit in memory: {reason(lines)}.", hint)
     if "regex" in text or "regular expression" in text:
         return OptionError(f"--override-tensor: {reason(lines)}.", 'Write it as "regex=buffer type".')

@@ -3,6 +3,7 @@
 Apart from `planning`, because what obviously fits needs none of it, and its imports take a while.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Any, Final, Self
 
 from ggufrun.errors import CannotMeasure, OptionError, OutOfMemory
 from ggufrun.fit.machine import machine_here
+from ggufrun.fit.options import options_of
 from ggufrun.fit.plan import Plan
 from ggufrun.fit.planner import make_plan
 from ggufrun.fit.probe import Probe
@@ -17,7 +19,6 @@ from ggufrun.fit.remembered import KNOBS
 from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.settings import EngineSettings, ModelOverrides
 from ggufrun.store.resolve import ResolvedModel
-from ggufrun.weights.header import read_header
 
 _RAM: Final = "RAM"
 
@@ -32,23 +33,27 @@ class Planned:
 
 
 class Measuring:
-    """The measuring process, while it is used. Raises CannotMeasure, as all of its methods do."""
+    """The measuring process, while it is used. To enter it raises CannotMeasure, as all of its methods do."""
 
     def __init__(self) -> None:
         self._probe = Probe()
+
+    def __enter__(self) -> Self:
         try:
             self._machine = machine_here(self._probe.devices())
         except OutOfMemory as error:  # of the measuring process: the model is another matter
-            self._probe.close()
+            self.close()
             raise CannotMeasure(error.message) from error
         except BaseException:
-            self._probe.close()
+            self.close()
             raise
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """From any thread: what is being measured ends with CannotMeasure."""
         self._probe.close()
 
     def gpus(self) -> Mapping[str, int]:
@@ -60,17 +65,20 @@ class Measuring:
         return {_RAM: self._machine.ram_free, **{gpu.name: gpu.free for gpu in self._machine.gpus}}
 
     def planned(self, spec: str, found: ResolvedModel, pinned: Mapping[str, Any], engine: EngineSettings) -> Planned:
-        """Raises OutOfMemory where it cannot fit, and nothing is pinned that says to try all the same."""
-        headers = (found.header, *(read_header(path) for path in found.shards[1:]))
-        subject = Subject(found.path, headers, found.name, found.card)
-        plan = self._plan(subject, pinned, engine)
+        """Without the part that sees images: it is not loaded. `ggufrun fit` keeps room for it.
+
+        Raises OutOfMemory where it cannot fit, and nothing is pinned that says to try all the same.
+        """
+        subject = Subject(found.path, found.headers(), found.name, found.card)
+        plan = self._plan(subject, _kept(subject, pinned), engine)
+        command = _command(spec, pinned, engine)
         if not plan.fits and not pinned.keys() & set(KNOBS):
             raise OutOfMemory(
                 f"{found.name} does not fit in this machine's memory. {plan.why[0]}",
-                f"Choose a smaller quant: `ggufrun fit {spec}` says more. To try all the same, give --context N.",
+                f"Choose a smaller quant: `{command}` says more. To try all the same, give --context N.",
             )
         less = _less(plan, subject, pinned)
-        return Planned(plan.overrides, plan.batch, f"{less}; `ggufrun fit {spec}` says why" if less else "")
+        return Planned(plan.overrides, plan.batch, f"{less}; `{command}` says why" if less else "")
 
     def _plan(self, subject: Subject, pinned: Mapping[str, Any], engine: EngineSettings) -> Plan:
         wished: Any = pinned
@@ -82,6 +90,18 @@ class Measuring:
             # Some models cannot have a q8_0 cache, which only llama.cpp knows.
             wished = {**pinned, "kv_type": "f16"}
             return make_plan(subject, self._machine, Wishes(wished, engine), self._probe)
+
+
+def _kept(subject: Subject, pinned: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How long a text may be of which a vector is made is no matter of memory."""
+    return {"context": subject.context, "kv_type": "f16", **pinned} if subject.embeds else pinned
+
+
+def _command(spec: str, pinned: Mapping[str, Any], engine: EngineSettings) -> str:
+    """What plans as it was planned here."""
+    knobs = ModelOverrides(**pinned)  # type: ignore[typeddict-item]
+    parallel = engine.parallel if engine.parallel != EngineSettings().parallel else None
+    return f"ggufrun fit {shlex.quote(spec)} {options_of(knobs, engine.batch, parallel)}".strip()
 
 
 def _less(plan: Plan, subject: Subject, pinned: Mapping[str, Any]) -> str:

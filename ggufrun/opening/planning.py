@@ -57,24 +57,27 @@ class Planning:
         self._settings = ModelSettings(found.path, **given)
         self._pinned = {name: value for name, value in given.items() if value not in (None, "auto")}
         self._plans, self._afresh = RememberedPlans(home / FOLDER), False
+        self._embeds = makes_embeddings(found.header.metadata)
         self._context = default_context(found.card, found.header)
-        self._trained = trained_context(found.card, found.header)
+        if self._embeds:
+            self._context = longest_input(self._settings, trained_context(found.card, found.header))
+        self._measuring: Measuring | None = None
+        self._abandoned = False
         self._gpu = library.supports_gpu() and self._settings.gpu_layers != 0
         self._total = {"RAM": total_memory()}  # bytes of the devices that may be used
 
     def at_once(self) -> Choice | None:
         """What takes no thought: None where a plan must be made."""
-        settings, header = self._settings, self._found.header
-        if makes_embeddings(header.metadata):
-            choice = self._choice(settings)
-            longest = longest_input(settings, self._trained)
-            return replace(choice, knobs=replace(choice.knobs, context=longest, pinned=("context", "kv_type")))
         if self._gpu:
             return None
         free = {"RAM": available_memory()}
-        plain = self._choice(replace(settings, context=settings.context or self._context), free)
-        needed = self._found.size + kv_bytes(header, plain.knobs.context, settings.kv_type)
-        return self._recalled(free) or (plain if needed <= _OBVIOUS * free["RAM"] else None)
+        plain, kept = self._plain(free), self._kept(free)
+        needed = self._found.size + kv_bytes(self._found.header, plain.knobs.context, plain.settings.kv_type)
+        obvious = needed <= _OBVIOUS * free["RAM"]
+        # What was planned with less while memory was short is not needed now; what was found by failing is.
+        if kept is not None and (kept.given_up or not obvious):
+            return self._recalled(kept, free)
+        return plain if obvious else None
 
     def choose(self) -> Choice:
         """May measure, which takes a second or two.
@@ -83,16 +86,28 @@ class Planning:
         """
         from ggufrun.opening.measuring import Measuring  # here: most models on a processor need none
 
+        free: Mapping[str, int] = {"RAM": available_memory()}
+        self._measuring = Measuring()
+        if self._abandoned:  # before there was something to end
+            self._measuring.close()
         try:
-            with Measuring() as here:
+            with self._measuring as here:
                 gpus = here.gpus() if self._gpu else {}
                 self._gpu = bool(gpus)
                 self._total.update(gpus)
                 free = {name: count for name, count in here.free().items() if name in self._total}
-                return self._recalled(free) or self._planned(here, free)
+                kept = self._kept(free)
+                return self._recalled(kept, free) if kept is not None else self._planned(here, free)
         except CannotMeasure as error:
             log.info("%s is loaded without a plan: %s", self._found.name, error)
-            return self._choice(self._settings)
+            kept = self._kept(free)
+            return self._recalled(kept, free) if kept is not None else self._plain(free)
+
+    def abandon(self) -> None:
+        """From another thread: nobody waits for `choose` any more, and it ends soon."""
+        self._abandoned = True
+        if self._measuring is not None:
+            self._measuring.close()
 
     def worked(self, choice: Choice, ladder: Ladder) -> None:
         """The model is loaded: what it took to find out is kept."""
@@ -111,17 +126,23 @@ class Planning:
         engine = replace(self._engine, batch=planned.batch)
         return replace(choice, engine=engine, note=planned.note, measured=True)
 
-    def _recalled(self, free: Mapping[str, int]) -> Choice | None:
+    def _plain(self, free: Mapping[str, int]) -> Choice:
+        """As it would be with memory enough."""
+        context = self._context if self._embeds else self._settings.context or self._context
+        return self._choice(replace(self._settings, context=context), free)
+
+    def _kept(self, free: Mapping[str, int]) -> Remembered | None:
         if self._afresh or self._plans.empty:
             return None
         kept = self._plans.find(self._key())
-        if kept is None or not kept.suits(free):
-            return None
+        return kept if kept is not None and kept.suits(free) else None
+
+    def _recalled(self, kept: Remembered, free: Mapping[str, int]) -> Choice:
         choice = self._choice(kept.settings(self._settings), free)
         engine = replace(self._engine, batch=kept.batch)
         return replace(choice, engine=engine, note=kept.given_up or kept.note, remembered=True)
 
-    def _choice(self, settings: ModelSettings, free: Mapping[str, int] | None = None) -> Choice:
+    def _choice(self, settings: ModelSettings, free: Mapping[str, int]) -> Choice:
         layers = kept_of(self._found.header)[0]
         most = len(layers) + 1  # the output is one, as --gpu-layers counts
         knobs = Knobs(
@@ -132,9 +153,10 @@ class Planning:
             if settings.gpu_layers == "auto"
             else min(most, settings.gpu_layers),
             quantizable=any(kept.keys for kept in layers),
-            pinned=tuple(self._pinned),
+            # The longest text that a vector can be made of is no matter of memory.
+            pinned=(*self._pinned, *(("context", "kv_type") if self._embeds else ())),
         )
-        return Choice(settings, self._engine, knobs, free=free or {})
+        return Choice(settings, self._engine, knobs, free=free)
 
     def _key(self) -> str:
         engine, pinned = self._engine, sorted(self._pinned.items())

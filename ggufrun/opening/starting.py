@@ -48,7 +48,13 @@ async def load(planning: Planning, on_progress: Progress | None, *, sparing: boo
 
 async def _choice(planning: Planning) -> Choice:
     choice = planning.at_once()
-    return await asyncio.to_thread(planning.choose) if choice is None else choice
+    if choice is not None:
+        return choice
+    try:
+        return await asyncio.to_thread(planning.choose)
+    except asyncio.CancelledError:
+        planning.abandon()  # or the program's end would wait for the thread
+        raise
 
 
 async def _climbed_down(

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from ggufrun.chat.types import ChatModel, ModelInfo
-from ggufrun.errors import EngineClosed, ModelLoading, OptionError
+from ggufrun.errors import EngineClosed, ModelLoading, OptionError, UnknownModel
 from ggufrun.pool.budget import Budget
 from ggufrun.pool.offer import Offer, PoolSettings
 from ggufrun.pool.served import ServedModel, State
@@ -47,10 +47,14 @@ class ModelPool:
         offers: Sequence[Offer],
         settings: PoolSettings | None = None,
         available: Callable[[], int | None] = lambda: None,
+        offer: Callable[[str], Offer] | None = None,
     ) -> None:
-        """Raises OptionError where two models have a name in common. `available`: bytes of free memory, if known."""
+        """Raises OptionError where two models have a name in common. `available`: bytes of free memory, if known.
+
+        `offer` makes one of what a user calls a model, for `add`. It may read files.
+        """
         _check_names(offers)
-        self._settings = settings or PoolSettings()
+        self._settings, self._offer = settings or PoolSettings(), offer
         self._slots = {offer.info.name: _Slot(offer, offer.info) for offer in offers}
         self._stays: list[Stay] = []  # those that have not ended, oldest first; a model may have closing ones too
         self._budget = Budget(available)
@@ -61,9 +65,27 @@ class ModelPool:
     def served(self) -> Sequence[ServedModel]:
         return [self._describe(slot) for slot in self._slots.values()]
 
+    async def add(self, spec: str) -> str:
+        if self._offer is None:
+            raise OptionError("This server takes no more models.", "Start it with `ggufrun serve`.")
+        offer = await asyncio.to_thread(self._offer, spec)
+        if offer.info.name in self._slots:
+            raise OptionError(f"A model called {offer.info.name} is served already.", "Take that one out first.")
+        _check_names([*(slot.offer for slot in self._slots.values()), offer])
+        self._slots[offer.info.name] = _Slot(offer, offer.info)
+        return offer.info.name
+
+    async def remove(self, name: str) -> None:
+        self._slots.pop(name, None)
+        stays = [stay for stay in self._stays if stay.info.name == name]
+        for stay in stays:
+            stay.close_soon()  # all of them now: who waits may be cancelled
+        for stay in stays:
+            await stay.ended.wait()
+
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[ChatModel]:
-        stay = await self._joined(self._slots[name], self._settings.load_timeout_s)
+        stay = await self._joined(self._slot(name), self._settings.load_timeout_s)
         try:
             yield stay.opened.result()
         finally:
@@ -72,12 +94,12 @@ class ModelPool:
     async def load(self, name: str, *, wait: bool = True) -> None:
         """Without `wait` it returns at once, and how it goes on is in `served`."""
         if wait:
-            (await self._joined(self._slots[name], None)).leave()
+            (await self._joined(self._slot(name), None)).leave()
         else:
-            self._wanted(self._slots[name]).ordered = True
+            self._wanted(self._slot(name)).ordered = True
 
     async def unload(self, name: str, *, wait: bool = True) -> None:
-        stay = self._slots[name].stay
+        stay = self._slot(name).stay
         if stay is not None:
             stay.close_soon()
             if wait:
@@ -87,6 +109,13 @@ class ModelPool:
         """End all models, answers that run included. Nothing can be loaded afterwards."""
         self._closed = True
         await asyncio.gather(*(stay.abort() for stay in list(self._stays)))
+
+    def _slot(self, name: str) -> _Slot:
+        """Raises UnknownModel where it was taken out a moment ago."""
+        try:
+            return self._slots[name]
+        except KeyError:
+            raise UnknownModel(name, list(self._slots)) from None
 
     def _wanted(self, slot: _Slot) -> Stay:
         """The model's stay that takes users; a new one starts to load."""

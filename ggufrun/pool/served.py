@@ -51,6 +51,15 @@ class Models(Protocol):
     async def unload(self, name: str, *, wait: bool = True) -> None:
         """Give its memory back once the requests that it answers have ended. With `wait` it returns then."""
 
+    async def add(self, spec: str) -> str:
+        """Serve one more, which is not loaded yet; what `ggufrun serve` takes. Returns its name.
+
+        Raises InputError for what cannot be served, OptionError where another has a name of it.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Serve it no more. Requests that it answers are not cut; it returns when its memory is free."""
+
 
 class OneModel:
     """`Models` of a single model that somebody else opened and closes."""
@@ -74,4 +83,10 @@ class OneModel:
         return None
 
     async def unload(self, name: str, *, wait: bool = True) -> None:
+        raise OptionError("This model is served alone and stays loaded.", "Stop the server instead.")
+
+    async def add(self, spec: str) -> str:
+        raise OptionError("This server serves one model.", "Start it with `ggufrun serve`.")
+
+    async def remove(self, name: str) -> None:
         raise OptionError("This model is served alone and stays loaded.", "Stop the server instead.")

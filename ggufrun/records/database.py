@@ -1,10 +1,11 @@
-"""The one SQLite file of keys and calls: its schema, and opening it so that several processes may use it at once."""
+"""Opening SQLite files so that several processes may use them at once; the schema of the one of keys and calls."""
 
 import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,41 +36,52 @@ MIGRATIONS: Final = (
 )
 
 
-def connect(path: Path, busy_s: float = BUSY_S) -> sqlite3.Connection:
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What is kept in a file, in words, and the statements that make it: each only ever added at the end."""
+
+    holds: str
+    migrations: Sequence[str]
+
+
+KEYS_AND_CALLS: Final = Schema("keys and calls", MIGRATIONS)
+
+
+def connect(path: Path, busy_s: float = BUSY_S, schema: Schema = KEYS_AND_CALLS) -> sqlite3.Connection:
     """The database at `path`, made where there is none, with today's schema; autocommit, so `BEGIN` is yours to say.
 
     A connection may go from thread to thread, one at a time. Raises OptionError where the file cannot be used, and
     StoreBusy where another process does not let go of it.
     """
     try:
-        with busy_is_told():
-            return _opened(path, busy_s)
+        with busy_is_told(schema.holds):
+            return _opened(path, busy_s, schema.migrations)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "Make it readable and writable for you, or set GGUFRUN_HOME to a folder that is."
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):  # damaged
-            hint = "Move it away: a new one is made. Its keys and calls are lost then."
-        raise OptionError(f"{path}: the database of keys and calls cannot be opened ({reason}).", hint) from error
+            hint = f"Move it away: a new one is made. Its {schema.holds} are lost then."
+        raise OptionError(f"{path}: the database of {schema.holds} cannot be opened ({reason}).", hint) from error
 
 
 @contextlib.contextmanager
-def busy_is_told() -> Iterator[None]:
+def busy_is_told(holds: str = KEYS_AND_CALLS.holds) -> Iterator[None]:
     """SQLite's word that another process holds the file becomes StoreBusy."""
     try:
         yield
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise StoreBusy from error
+            raise StoreBusy(holds) from error
         raise
 
 
-def _opened(path: Path, busy_s: float) -> sqlite3.Connection:
+def _opened(path: Path, busy_s: float, migrations: Sequence[str]) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     _create(path)
     connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     try:
         _switch_to_wal(connection)
-        _migrate(connection, path)
+        _migrate(connection, path, migrations)
     except BaseException:
         connection.close()
         raise
@@ -100,17 +112,17 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")  # WAL stays whole; a power cut may lose the last calls
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) == len(MIGRATIONS):
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
+    if _version(connection) == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)  # another process may have been here meanwhile
-        if version > len(MIGRATIONS):
+        if version > len(migrations):
             raise OptionError(f"{path} was written by a newer ggufrun.", "Update ggufrun, or move the file away.")
-        for statement in MIGRATIONS[version:]:
+        for statement in migrations[version:]:
             connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

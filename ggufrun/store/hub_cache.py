@@ -1,39 +1,27 @@
-"""The Hugging Face cache on this disk: where it is, what lies in it, and how a file gets its place there.
+"""The Hugging Face cache on this disk: what lies in it, and how a file gets its place there.
 
-Knowledge of the layout only. Nothing is downloaded here, and huggingface_hub is not imported: it takes 0.2 s.
+Knowledge of the layout only; where it is, `hub_folder` says. Nothing is downloaded here, and huggingface_hub is not
+imported: it takes 0.2 s.
 """
 
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ggufrun.errors import HubRefused, cut
+from ggufrun.store.looking import changed, entries, file_status
 
 PARTIAL: Final = ".ggufrun.incomplete"  # `hf cache prune` knows the ending, and takes away what was given up
 JOURNAL: Final = ".ggufrun.journal.incomplete"
 
 _FOLDER: Final = re.compile(r"models--[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_ETAG: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")  # sha256 of an LFS file, git's sha1 of a small one
+ETAG: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")  # sha256 of an LFS file, git's sha1 of a small one
 _LONGEST: Final = 1000  # characters of a name in a repository; a path of 4096 is the end almost everywhere
-_VARIABLE: Final = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where huggingface_hub keeps its cache under these variables. It need not exist."""
-    xdg = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    home = _expanded(environ.get("HF_HOME") or os.path.join(xdg, "huggingface"), environ)
-    chosen = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
-    return Path(_expanded(chosen, environ))
-
-
-def _expanded(text: str, environ: Mapping[str, str]) -> str:
-    known = _VARIABLE.sub(lambda match: environ.get(match[1] or match[2], match[0]), os.path.expanduser(text))
-    return os.path.expandvars(known) if os.name == "nt" else known  # %NAME% there
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +52,17 @@ class RepoCache:
 
     def blob(self, etag: str) -> Path:
         """Where the bytes belong. It may be a symlink itself: other files of the cache can share one blob."""
-        return self.blobs / _checked(etag, _ETAG)
+        return self.blobs / _checked(etag, ETAG)
 
     def partial(self, etag: str) -> Path:
-        return self.blobs / f"{_checked(etag, _ETAG)}{PARTIAL}"
+        return self.blobs / f"{_checked(etag, ETAG)}{PARTIAL}"
 
     def journal(self, etag: str) -> Path:
-        return self.blobs / f"{_checked(etag, _ETAG)}{JOURNAL}"
+        return self.blobs / f"{_checked(etag, ETAG)}{JOURNAL}"
 
     def lock(self, etag: str) -> Path:
         """The file that huggingface_hub locks while it fetches the same blob."""
-        return self.cache / ".locks" / _folder_name(self.repo) / f"{_checked(etag, _ETAG)}.lock"
+        return self.cache / ".locks" / _folder_name(self.repo) / f"{_checked(etag, ETAG)}.lock"
 
     def snapshot(self, commit: str) -> Path:
         return self.folder / "snapshots" / _checked(commit, _COMMIT)
@@ -85,8 +73,8 @@ class RepoCache:
 
     def commits(self) -> tuple[str, ...]:
         """Those that something is here of, the latest to come last."""
-        folders = [each for each in _entries(self.folder / "snapshots") if _COMMIT.fullmatch(each.name)]
-        return tuple(each.name for each in sorted(folders, key=lambda each: each.stat().st_mtime))
+        folders = [each for each in entries(self.folder / "snapshots") if _COMMIT.fullmatch(each.name)]
+        return tuple(each.name for each in sorted(folders, key=changed))
 
     def commit_of(self, revision: str) -> str | None:
         """What a branch or a tag meant when it was last asked for; a commit is itself."""
@@ -105,23 +93,24 @@ class RepoCache:
             for name in sorted(names):
                 link = Path(folder, name)
                 real = Path(os.path.realpath(link))
-                if real.is_file():
+                status = file_status(real)
+                if status is not None:
                     etag = self._etag(link, real)
-                    yield CachedFile(link.relative_to(top).as_posix(), link, real, real.stat().st_size, etag)
+                    yield CachedFile(link.relative_to(top).as_posix(), link, real, status.st_size, etag)
 
     def _etag(self, link: Path, real: Path) -> str | None:
         """Told by the name of the blob: the link's next stop, as a shared blob is called otherwise, or a hard link."""
-        if link.is_symlink():
-            name = link.readlink().name
-        else:
-            name = next((each.name for each in _entries(self.blobs) if each.exists() and each.samefile(real)), "")
-        return name if _ETAG.fullmatch(name) else None
+        try:
+            name = Path(os.readlink(link)).name
+        except OSError:  # no symlink
+            name = next((each.name for each in entries(self.blobs) if _are_one(each, real)), "")
+        return name if ETAG.fullmatch(name) else None
 
     def partials(self) -> tuple[Path, ...]:
         """Files that came in part, whoever fetched them. Ours are sparse: their size says nothing."""
         return tuple(
             each
-            for each in _entries(self.blobs)
+            for each in entries(self.blobs)
             if each.name.endswith(".incomplete") and not each.name.endswith(JOURNAL)
         )
 
@@ -158,15 +147,29 @@ class RepoCache:
 
 def repositories(cache: Path) -> tuple[RepoCache, ...]:
     """The model repositories that have a folder in the cache, by name."""
-    names = [each.name for each in _entries(cache) if _FOLDER.fullmatch(each.name)]
-    return tuple(RepoCache(cache, name.removeprefix("models--").replace("--", "/", 1)) for name in sorted(names))
+    return tuple(map(_repository, (each for each in entries(cache) if _FOLDER.fullmatch(each.name))))
 
 
-def _entries(folder: Path) -> list[Path]:
+def cached_file(path: Path) -> CachedFile | None:
+    """What a cache knows of the file at CACHE/models--OWNER--NAME/snapshots/COMMIT/…/FILE; None for one elsewhere."""
+    path = path.absolute()  # and not resolved: what it links to tells no commit
+    for folder in path.parents:
+        if folder.name == "snapshots" and _FOLDER.fullmatch(folder.parent.name):
+            commit = path.relative_to(folder).parts[0]
+            files = _repository(folder.parent).files(commit) if _COMMIT.fullmatch(commit) else ()
+            return next((file for file in files if file.link == path), None)
+    return None
+
+
+def _repository(folder: Path) -> RepoCache:
+    return RepoCache(folder.parent, folder.name.removeprefix("models--").replace("--", "/", 1))
+
+
+def _are_one(one: Path, other: Path) -> bool:
     try:
-        return list(folder.iterdir())
-    except OSError:  # not there, or not ours to read
-        return []
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _folder_name(repo: str) -> str:

@@ -1,9 +1,11 @@
 """LM Studio's models: publisher/repo/FILE.gguf in its folders. Read only: they are LM Studio's to remove."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ggufrun.store.sets import FileSet, is_gguf, put_together
+from ggufrun.store.looking import changed, entries, folders_in
+from ggufrun.store.sets import FileSet, ggufs_among, put_together
 from ggufrun.store.stored import StoredFile, StoredModel, card_of
 from ggufrun.weights.cards import Card
 
@@ -11,18 +13,17 @@ from ggufrun.weights.cards import Card
 def lm_studio_models(folders: Sequence[Path], cards: Sequence[Card]) -> list[StoredModel]:
     found: dict[str, StoredModel] = {}
     for folder in folders:
-        for publisher in _folders(folder):
-            for repo in _folders(publisher):
+        for publisher in folders_in(folder):
+            for repo in folders_in(publisher):
                 for model in _models(repo, f"{publisher.name}/{repo.name}", cards):
                     found.setdefault(model.name.lower(), model)
     return list(found.values())
 
 
 def _models(folder: Path, repo: str, cards: Sequence[Card]) -> list[StoredModel]:
-    paths = sorted(path for path in folder.iterdir() if is_gguf(path) and path.is_file())
-    sets, projectors = put_together(StoredFile(path, path.stat().st_size) for path in paths)
-    labels = [each.quant for each in sets]
-    return [_model(each, repo, labels.count(each.quant) == 1, tuple(projectors), cards) for each in sets]
+    sets, projectors = put_together(ggufs_among(entries(folder)))
+    labels = Counter(each.quant for each in sets)
+    return [_model(each, repo, labels[each.quant] == 1, tuple(projectors), cards) for each in sets]
 
 
 def _model(
@@ -36,16 +37,9 @@ def _model(
         files=each.files,
         quant=each.quant,
         card=card_of(cards, first, repo),
-        modified=first.stat().st_mtime,
+        modified=changed(first),
         also=(each.stem, f"{each.stem}.gguf", f"{repo}:{each.stem}"),
         projectors=projectors,
         partial=None if each.whole else (sum(file.size for file in each.files), 0),
         folder=first.parent,
     )
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    except OSError:  # not there, or not ours to read
-        return []

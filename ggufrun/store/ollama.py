@@ -1,17 +1,17 @@
 """Ollama's models: a manifest for each name and tag, and blobs that are named by their sha256. Read only."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ggufrun.store.stored import StoredFile, StoredModel
+from ggufrun.store.checksum import ollama_sha256
+from ggufrun.store.looking import changed, file_status
+from ggufrun.store.stored import StoredFile, StoredModel, card_of_repo
 from ggufrun.weights.cards import Card
 
 _MODEL: Final = "application/vnd.ollama.image.model"
 _PROJECTOR: Final = "application/vnd.ollama.image.projector"
-_DIGEST: Final = re.compile(r"sha256[:-]([0-9a-f]{64})")
 _MOST_BYTES: Final = 1 << 20  # of a manifest; they have a kB or two
 _DEFAULT: Final = ("registry.ollama.ai", "library")  # what Ollama leaves out of a name
 
@@ -30,7 +30,7 @@ def ollama_models(folders: Sequence[Path], cards: Sequence[Card]) -> list[Stored
 def _manifests(top: Path) -> Iterator[Path]:
     """manifests/HOST/NAMESPACE/NAME/TAG."""
     try:
-        yield from sorted(path for path in top.glob("*/*/*/*") if path.is_file())
+        yield from sorted(path for path in top.glob("*/*/*/*") if file_status(path))
     except OSError:
         return
 
@@ -53,14 +53,14 @@ def _model(folder: Path, manifest: Path, cards: Sequence[Card]) -> StoredModel |
     )
     config = _blobs(folder, [content.get("config")], None)
     quant = _json(config[0].path).get("file_type") if config else None
-    hub = f"{place[1]}/{name}".lower() if place[0] in ("hf.co", "huggingface.co") else ""
+    hub = f"{place[1]}/{name}" if place[0] in ("hf.co", "huggingface.co") else ""
     return StoredModel(
         name=f"{repo}:{tag}",
         source="ollama",
         files=tuple(models),
         quant=quant if isinstance(quant, str) and quant != "unknown" else tag if hub else "",
-        card=next((card for card in cards if hub and card.repo.lower() == hub), None),
-        modified=manifest.stat().st_mtime,
+        card=card_of_repo(cards, hub),
+        modified=changed(manifest),
         also=(repo,) if tag == "latest" else (),
         projectors=tuple(_blobs(folder, layers, _PROJECTOR)),
         folder=folder,
@@ -71,12 +71,12 @@ def _blobs(folder: Path, layers: Sequence[Any], kind: str | None) -> list[Stored
     """The blobs of the layers of one kind that are here. A digest is checked before it becomes a file's name."""
     found = []
     for layer in layers:
-        digest = _DIGEST.fullmatch(str(layer.get("digest"))) if isinstance(layer, dict) else None
-        if digest is None or (kind is not None and layer.get("mediaType") != kind):
+        sha256 = ollama_sha256(str(layer.get("digest"))) if isinstance(layer, dict) else None
+        if sha256 is None or (kind is not None and layer.get("mediaType") != kind):
             continue
-        path = folder / "blobs" / f"sha256-{digest[1]}"
-        if path.is_file():
-            found.append(StoredFile(path, path.stat().st_size, digest[1]))
+        path = folder / "blobs" / f"sha256-{sha256}"
+        if status := file_status(path):
+            found.append(StoredFile(path, status.st_size, sha256))
     return found
 
 

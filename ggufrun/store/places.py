@@ -1,15 +1,12 @@
 """Where models may lie on this machine: our own folders, the Hugging Face cache, LM Studio's and Ollama's."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from ggufrun.store.hub_cache import cache_folder
-from ggufrun.store.hub_models import hub_models
-from ggufrun.store.lm_studio import lm_studio_models
-from ggufrun.store.ollama import ollama_models
-from ggufrun.store.own import own_models, packaged_model
+from ggufrun.store.hub_folder import cache_folder
+from ggufrun.store.packaged import packaged_model
 from ggufrun.store.stored import StoredModel
 from ggufrun.weights.cards import Card, load_cards
 from ggufrun.weights.folders import default_data_folder, model_folders
@@ -45,13 +42,20 @@ class Places:
         return [model for models in self.by_source() for model in models]
 
     def by_source(self) -> Iterator[Sequence[StoredModel]]:
-        """One store after the other, each looked through when it is asked for."""
-        lookups: tuple[Callable[[], list[StoredModel]], ...] = (
-            lambda: [model for card in self.cards if (model := packaged_model(card))],
-            lambda: own_models(self.own, self.cards),
-            lambda: hub_models(self.hub, self.cards),
-            lambda: lm_studio_models(self.lm_studio, self.cards),
-            lambda: ollama_models(self.ollama, self.cards),
-        )
-        for lookup in lookups:
-            yield lookup()
+        """One store after the other, each looked through when it is asked for.
+
+        What knows a store is imported then: most names are found in the first, and a start is quick.
+        """
+        yield [model for card in self.cards if (model := packaged_model(card))]
+        from ggufrun.store.own import own_models
+
+        yield own_models(self.own, self.cards)
+        from ggufrun.store.hub_models import hub_models
+
+        yield hub_models(self.hub, self.cards)
+        from ggufrun.store.lm_studio import lm_studio_models
+
+        yield lm_studio_models(self.lm_studio, self.cards)
+        from ggufrun.store.ollama import ollama_models
+
+        yield ollama_models(self.ollama, self.cards)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from ggufrun.errors import InputError, OptionError
-from ggufrun.store.hub_cache import RepoCache, repositories
-from ggufrun.store.hub_models import models_of
+from ggufrun.store.hub_cache import ETAG, JOURNAL, RepoCache, repositories
+from ggufrun.store.hub_models import is_left_over, models_of
 from ggufrun.store.stored import SOURCES, StoredFile, StoredModel
 
 Hold = Callable[[Path], AbstractContextManager[bool]]  # the lock of one of the cache's files; False: another has it
@@ -39,18 +39,45 @@ def remove(model: StoredModel, hold: Hold) -> int:
     return sum(_unlink(file.path, model.folder) for file in model.files)
 
 
-def _remove_cached(model: StoredModel, folder: Path, hold: Hold) -> int:
-    repo = RepoCache(folder.parent, model.name.partition(":")[0])
-    left = [each for each in models_of(repo, ()) if each.name != model.name]
-    files = [*model.files, *(model.projectors if not left else ())]  # what sees images serves all quants
-    freed = 0
-    for file in files:
-        if file.path.parent == repo.blobs:  # came in part only
-            freed += _remove_partial(repo, file.path.name.partition(".")[0], hold)
-        else:
-            freed += _remove_file(repo, file, hold)
+def remove_damaged(model: StoredModel, file: StoredFile, hold: Hold) -> int:
+    """Of a model in the Hugging Face cache this file alone, whoever shows it: `ggufrun pull` brings it again."""
+    if model.source != "hub" or model.folder is None:
+        raise OptionError(f"{file.path} is not in the Hugging Face cache.", "Delete it yourself.")
+    repo = _repository(model, model.folder)
+    freed = _remove_file(repo, file, hold, damaged=True)
     _tidy(repo)
     return freed
+
+
+def _remove_cached(model: StoredModel, folder: Path, hold: Hold) -> int:
+    repo = _repository(model, folder)
+    freed = sum(_remove_one(repo, file, hold) for file in model.files)
+    left = models_of(repo, ())
+    if all(map(is_left_over, left)):  # what sees images served all quants
+        freed += sum(_remove_left_over(repo, file, hold) for each in left for file in each.files)
+        for etag in {path.name.partition(".")[0] for path in repo.blobs.glob("*.incomplete*")}:
+            if ETAG.fullmatch(etag):
+                freed += _remove_left_over(repo, StoredFile(repo.partial(etag), 0, etag), hold)
+    _tidy(repo)
+    return freed
+
+
+def _repository(model: StoredModel, folder: Path) -> RepoCache:
+    return RepoCache(folder.parent, model.name.partition(":")[0])
+
+
+def _remove_left_over(repo: RepoCache, file: StoredFile, hold: Hold) -> int:
+    """Unless it is being fetched now: it is not what was to be deleted."""
+    try:
+        return _remove_one(repo, file, hold)
+    except InputError:
+        return 0
+
+
+def _remove_one(repo: RepoCache, file: StoredFile, hold: Hold) -> int:
+    if file.path.parent == repo.blobs and file.path.name.endswith(".incomplete"):
+        return _remove_partial(repo, file.path.name.partition(".")[0], hold)
+    return _remove_file(repo, file, hold)
 
 
 def _remove_partial(repo: RepoCache, etag: str, hold: Hold) -> int:
@@ -59,27 +86,28 @@ def _remove_partial(repo: RepoCache, etag: str, hold: Hold) -> int:
 
 
 def _parts_of(repo: RepoCache, etag: str) -> list[Path]:
-    """What belongs to a download of one file: its bytes, our record of them, and those of other programs."""
-    return [path for path in repo.blobs.glob(f"{etag}.*") if path.name.endswith((".incomplete", ".incomplete.new"))]
+    """What belongs to a download of one file: our record of its bytes, these, and those of other programs."""
+    found = [path for path in repo.blobs.glob(f"{etag}.*") if path.name.endswith((".incomplete", ".incomplete.new"))]
+    return sorted(found, key=lambda path: JOURNAL not in path.name)  # bytes without a record are begun anew
 
 
-def _remove_file(repo: RepoCache, file: StoredFile, hold: Hold) -> int:
-    """Its links, and its bytes unless another file's link leads to them, too."""
+def _remove_file(repo: RepoCache, file: StoredFile, hold: Hold, *, damaged: bool = False) -> int:
+    """Its links, and its bytes unless another file's link leads to them, too, and they are not `damaged`."""
     real = Path(os.path.realpath(file.path))
     blob = _blob(repo, file, real)
     with _locked(repo, blob.name if blob else None, hold):
         freed = sum(_unlink(place, repo.folder) for place in file.places)
         if blob is not None:
             freed += sum(_unlink(path, repo.folder) for path in _parts_of(repo, blob.name))
-            if not _needed(repo, real):
+            if damaged or not _needed(repo, real):
                 freed += _unlink(blob, repo.folder)
         return freed + _remove_shared(repo, real)
 
 
 def _blob(repo: RepoCache, file: StoredFile, real: Path) -> Path | None:
     """The file's place under `blobs`; None where the snapshot has the bytes themselves."""
-    if file.sha256 is not None:
-        return repo.blob(file.sha256)
+    if file.checksum is not None:
+        return repo.blob(file.checksum)
     return real if real.parent == Path(os.path.realpath(repo.blobs)) else None
 
 

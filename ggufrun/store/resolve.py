@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from ggufrun.errors import InputError, ModelFileError, ModelNotFound, OptionError
+from ggufrun.figures import gb, gb_of
 from ggufrun.store.find import find
 from ggufrun.store.places import Places
 from ggufrun.store.stored import StoredModel, card_of
 from ggufrun.validation import nearest
-from ggufrun.weights.cards import Card, names_of
+from ggufrun.weights.cards import Card, card_called, names_of
 from ggufrun.weights.folders import shard_of
-from ggufrun.weights.header import Header
+from ggufrun.weights.header import Header, read_header
 from ggufrun.weights.notation import Notation
 from ggufrun.weights.split_set import read_set
 
@@ -36,6 +37,10 @@ class ResolvedModel:
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(shard.stat().st_size for shard in self.shards)
+
+    def headers(self) -> tuple[Header, ...]:
+        """Of all files, in their order; those after the first are read now. Raises ModelFileError."""
+        return self.header, *(read_header(shard) for shard in self.shards[1:])
 
 
 def resolve(spec: str, data_folder: Path | None = None, environ: Mapping[str, str] | None = None) -> ResolvedModel:
@@ -87,7 +92,7 @@ def _found(spec: str, places: Places) -> StoredModel | Path:
 
 def _card(spec: str, places: Places) -> Card | None:
     asked = Notation.read(spec)
-    return next((card for card in places.cards if asked is not None and card.answers_to(asked.name)), None)
+    return card_called(places.cards, asked.name) if asked else None
 
 
 def _name(stored: StoredModel) -> str:
@@ -152,4 +157,4 @@ def _pull(spec: str) -> str:
 
 def _progress(model: StoredModel) -> str:
     here, size = model.partial or (0, 0)
-    return f"{here / 1e9:.1f} of {size / 1e9:.1f} GB" if size else f"{here / 1e9:.1f} GB"
+    return gb_of(here, size) if size else gb(here)

@@ -23,7 +23,7 @@ class StoredFile:
 
     path: Path
     size: int  # bytes
-    sha256: str | None = None  # what the bytes should give, 64 hex digits; None: nobody said
+    checksum: str | None = None  # the sha256 that the bytes should have (64 hex digits), or git's sha1 (40)
     places: tuple[Path, ...] = ()
 
 
@@ -40,6 +40,7 @@ class StoredModel:
     also: tuple[str, ...] = ()  # other names that it answers to
     projectors: tuple[StoredFile, ...] = ()  # that see images for it, beside it in its store
     partial: tuple[int, int] | None = None  # bytes that are here, and of how many; 0: nobody knows
+    spec: str = ""  # what `ggufrun pull` takes for it; "" where it does not come from the hub
     folder: Path | None = None  # the part of the store that is this model's or its repository's
 
     @property
@@ -75,6 +76,9 @@ class StoredModel:
 
 def card_of(cards: Sequence[Card], path: Path, repo: str = "") -> Card | None:
     """The card of a file, by its name or by the repository that it came from."""
-    wanted = repo.lower()
-    named = (card for card in cards if card.matches(path))
-    return next(named, None) or next((card for card in cards if wanted and card.repo.lower() == wanted), None)
+    return next((card for card in cards if card.matches(path)), None) or card_of_repo(cards, repo)
+
+
+def card_of_repo(cards: Sequence[Card], repo: str) -> Card | None:
+    """The card whose files are in this repository of the hub: owner/name, or "" where nobody knows."""
+    return next((card for card in cards if repo and card.repo.lower() == repo.lower()), None)

@@ -145,6 +145,10 @@ def read_card(path: Path) -> Card:
         raise OptionError(f"{path}: not a readable model card ({error}).", "Correct the card.") from error
 
 
+def card_called(cards: Sequence[Card], name: str) -> Card | None:
+    return next((card for card in cards if card.answers_to(name)), None)
+
+
 def names_of(cards: Sequence[Card]) -> Iterator[str]:
     for card in cards:
         yield from card.names

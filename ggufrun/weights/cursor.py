@@ -79,12 +79,11 @@ class Cursor:
             self._check(self.position + _LENGTH.size, what)
             self._fill(_LENGTH.size, what)
             window, start = self._window, self.position - self._window_start
-            at, size = start, len(window)
-            while len(found) < count and (text := at + _LENGTH.size) <= size:
-                end = text + read_length(window, at)[0]
-                if end > size:
+            at, size, add = start, len(window), found.append
+            for _ in range(count - len(found)):
+                if (text := at + 8) > size or (end := text + read_length(window, at)[0]) > size:
                     break
-                found.append(window[text:end])
+                add(window[text:end])
                 at = end
             if at > start:
                 self.skip(at - start, what)

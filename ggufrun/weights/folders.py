@@ -1,12 +1,9 @@
 """Where model cards and GGUF files lie on this machine, and how a file's name tells which split set it belongs to."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
-
-import platformdirs
 
 _PACKAGE: Final = Path(__file__).parent.parent
 _SHARD: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})", re.DOTALL)
@@ -37,6 +34,8 @@ def is_projector(name: str) -> bool:
 
 def default_data_folder() -> Path:
     """The platform's folder for a user's own cards, files and settings; it need not exist."""
+    import platformdirs  # here: the process that computes needs no folders
+
     return platformdirs.user_data_path("ggufrun", appauthor=False)
 
 
@@ -51,11 +50,3 @@ def shipped_folders(package: Path) -> tuple[Path, ...]:
     if inside.is_dir():
         return (inside,)
     return (beside,) if (beside / "demo.toml").is_file() else ()
-
-
-def local_files(folder: Path) -> Iterator[Path]:
-    """The .gguf files in a folder and in its subfolders; of a split set only the first file."""
-    for path in sorted([*folder.glob("*.gguf"), *folder.glob("*/*.gguf")]):
-        shard = shard_of(path)
-        if shard is None or shard.number == 1:
-            yield path

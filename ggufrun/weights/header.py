@@ -6,7 +6,7 @@ in bounded time and memory. Whether llama.cpp supports the architecture is llama
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,6 +26,7 @@ _MAX_TENSORS: Final = 65_536
 _MAX_NAME: Final = 63  # under ggml's GGML_MAX_NAME
 _MAX_KEY: Final = 65_535
 _MAX_DIMENSIONS: Final = 4
+_MAX_CONTEXT: Final = (1 << 31) - 1
 _MAX_FILE: Final = 1 << 46  # bytes that tensors may claim; 64 TiB
 
 
@@ -62,8 +63,9 @@ class Header:
 
     @property
     def context_train(self) -> int | None:
-        """Tokens of context that the model was made for."""
-        return self.integer(f"{self.architecture}.context_length")
+        """Tokens of context that the model was made for; None where it says nothing that can be."""
+        context = self.integer(f"{self.architecture}.context_length")
+        return context if context and 0 < context <= _MAX_CONTEXT else None
 
     def text(self, key: str) -> str | None:
         value = self.metadata.get(key)
@@ -95,14 +97,17 @@ class Header:
             raise ModelFileError(self.path, "the file changed while it was read", "Load the model again.")
         return found
 
-    def numbers(self, key: str) -> "npt.NDArray[Any]":
-        """A numeric or boolean array, in its own type. ModelFileError if there is none under this key."""
+    def numbers(self, key: str, first: int | None = None) -> "npt.NDArray[Any]":
+        """A numeric or boolean array, in its own type, or its `first` so many. ModelFileError if there is none."""
         import numpy as np  # here: `ggufrun list` reads no arrays, and numpy takes a tenth of a second
 
         field = self._array(key)
         if field.type is ValueType.STRING:
             raise ModelFileError(self.path, f"{key} is not a list of numbers")
-        return np.frombuffer(self._read(field), dtype=np.dtype(NUMBERS[field.type].format))
+        number = NUMBERS[field.type]
+        if first is not None and first < field.length:
+            field = replace(field, length=first, end=field.start + first * number.size)
+        return np.frombuffer(self._read(field), dtype=np.dtype(number.format))
 
     def _array(self, key: str) -> ArrayField:
         field = self.metadata.get(key)

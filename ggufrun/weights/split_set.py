@@ -5,17 +5,21 @@ from pathlib import Path
 from ggufrun.errors import ModelFileError
 from ggufrun.weights.folders import Shard, shard_of
 from ggufrun.weights.header import Header, read_header
+from ggufrun.weights.numbers import loaded_layers
 
 
 def read_set(path: Path) -> tuple[Header, ...]:
     """Of a file alone its header; of any file of a split set all headers, the first file's first.
 
-    Raises ModelFileError: a file is missing, damaged, or not the one that its name says.
+    Raises ModelFileError: a file is missing, damaged, or not the one that its name says; or it has a number of layers
+    that llama.cpp would end the process over.
     """
     shard = shard_of(path)
     headers = tuple(map(read_header, _files(path, shard)))
     for number, header in enumerate(headers):
         _check_place(header, number, len(headers))
+    if f"{headers[0].architecture}.block_count" in headers[0].metadata:  # a LoRA adapter has none
+        loaded_layers(headers[0])
     return headers
 
 

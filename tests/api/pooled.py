@@ -1,7 +1,6 @@
 """`ggufrun serve` with several tiny models, and the other commands beside it, as processes."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import httpx
 import psutil
 
 from tests.api.served import START_S
+from tests.program import at_home, run_ggufrun
 
 
 @dataclass
@@ -49,19 +49,14 @@ class Pooled:
 
 
 def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "ggufrun", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, env=environment(home))
-
-
-def environment(home: Path) -> dict[str, str]:
-    return os.environ | {"GGUFRUN_HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    return run_ggufrun(*arguments, environment=at_home(home))
 
 
 @contextmanager
-def pooled(home: Path, *arguments: str) -> Iterator[Pooled]:
+def pooled(home: Path, *arguments: str, **environment: str) -> Iterator[Pooled]:
     """A server with its data in `home`; it is killed where the test has not ended it."""
     line = [sys.executable, "-m", "ggufrun", "serve", *arguments, "--port", "0"]
-    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=environment(home))
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=at_home(home) | environment)
     log: list[str] = []
     address: list[str] = []
     ready = threading.Event()

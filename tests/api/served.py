@@ -1,7 +1,6 @@
 """Starts `ggufrun serve` as a user would, on a free port of the loopback, and talks to it over real sockets."""
 
 import json
-import os
 import re
 import signal
 import ssl
@@ -16,6 +15,8 @@ from typing import Any
 
 import httpx
 import psutil
+
+from tests.program import at_home
 
 START_S = 60.0
 
@@ -60,8 +61,7 @@ def text_of(chunks: list[dict[str, Any]]) -> str:
 def served(model: str | Path, home: Path, *options: str, verify: ssl.SSLContext | bool = True) -> Iterator[Served]:
     """A server with its data in `home`, ended with SIGTERM."""
     command = [sys.executable, "-m", "ggufrun", "serve", str(model), "--port", "0", *options]
-    environment = os.environ | {"GGUFRUN_HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=at_home(home))
     log: list[str] = []
     ready = threading.Event()
     address = ""

@@ -1,8 +1,5 @@
 """Who may call: without keys, with them, with other people's, and when they change while the server runs."""
 
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -19,6 +16,7 @@ from ggufrun.records.keys import KeyStore
 from ggufrun.records.ledger import Ledger
 from tests.api.scripted import PlayedModel, client_of, listening
 from tests.api.test_guard import ANSWER, CHAT, HELLO
+from tests.program import at_home, run_ggufrun
 
 pytestmark = pytest.mark.process
 
@@ -69,21 +67,19 @@ async def test_with_keys_only_they_work(tmp_path: Path) -> None:
 
 
 async def test_a_running_server_knows_at_once_what_the_command_line_did(tmp_path: Path) -> None:
-    def ggufrun(*arguments: str) -> str:
-        environment = os.environ | {"GGUFRUN_HOME": str(tmp_path)}
-        command = [sys.executable, "-m", "ggufrun", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    def said(*arguments: str) -> str:
+        done = run_ggufrun(*arguments, environment=at_home(tmp_path))
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     async with serving(tmp_path / HOME_FILE) as (client, _):
-        secret = ggufrun("keys", "add", "ci", "--models", "played,other", "--tokens-per-day", "500")
+        secret = said("keys", "add", "ci", "--models", "played,other", "--tokens-per-day", "500")
         assert (await client.post(CHAT, json=HELLO)).status_code == 401
         assert (await client.post(CHAT, json=HELLO, headers=bearer(secret))).status_code == 200
-        ggufrun("keys", "revoke", "ci")
+        said("keys", "revoke", "ci")
         assert (await client.post(CHAT, json=HELLO, headers=bearer(secret))).status_code == 401
         assert (await client.post(CHAT, json=HELLO)).status_code == 401
-        ggufrun("keys", "clear")
+        said("keys", "clear")
         assert (await client.post(CHAT, json=HELLO)).status_code == 200
 
 

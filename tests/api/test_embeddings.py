@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
 import pytest
-from mistralai.client import Mistral
-from openai import APIStatusError, BadRequestError, OpenAI
 
 from tests.api.pooled import pooled
 from tests.api.served import Served, served
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 TEXTS = ["The quick brown fox.", "", "It will be better tomorrow; nothing can be done about it today."]
 
@@ -31,7 +32,9 @@ def server(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def openai(server: Served) -> Iterator[OpenAI]:
+def openai(server: Served) -> "Iterator[OpenAI]":
+    from openai import OpenAI  # here, because it takes half a second
+
     with OpenAI(api_key="local", base_url=f"{str(server.client.base_url).rstrip('/')}/v1", max_retries=0) as client:
         yield client
 
@@ -45,6 +48,8 @@ def vectors(server: Served, **body: Any) -> np.ndarray:
 
 
 def test_mistrals_sdk(server: Served) -> None:
+    from mistralai.client import Mistral
+
     with Mistral(api_key="local", server_url=str(server.client.base_url).rstrip("/")) as client:
         reply = client.embeddings.create(model="bert", inputs=TEXTS)
         one = client.embeddings.create(model="bert", inputs=TEXTS[0], output_dimension=16)
@@ -65,7 +70,9 @@ def test_what_the_model_can_do_is_said(server: Served) -> None:
     assert (able["embeddings"], able["completion_chat"], able["function_calling"]) == (True, False, False)
 
 
-def test_openais_sdk(server: Served, openai: OpenAI) -> None:
+def test_openais_sdk(server: Served, openai: "OpenAI") -> None:
+    from openai import BadRequestError
+
     as_base64 = openai.embeddings.create(model="bert", input=TEXTS)  # which it asks for by itself, and decodes
     as_float = openai.embeddings.create(model="bert", input=TEXTS, encoding_format="float")
     assert [each.embedding for each in as_base64.data] == [each.embedding for each in as_float.data]
@@ -137,7 +144,9 @@ def counted(server: Served) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
 
-def test_a_crash_is_a_503_and_the_next_request_works(server: Served, openai: OpenAI) -> None:
+def test_a_crash_is_a_503_and_the_next_request_works(server: Served, openai: "OpenAI") -> None:
+    from openai import APIStatusError
+
     worker = server.worker()
     os.kill(worker.pid, signal.SIGSTOP)  # so that the request is there when it ends
     with ThreadPoolExecutor(1) as pool:

@@ -1,9 +1,6 @@
 """The ledger of a real `ggufrun serve`, killed and shared, and the prices of a user's own card."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ import pytest
 
 from tests.api.entries import rows, until_written
 from tests.api.served import served
+from tests.program import at_home, run_ggufrun
 
 CARD = """
 name = "tiny"
@@ -30,9 +28,9 @@ ASK: dict[str, Any] = {"model": "tiny-latest", "messages": [{"role": "user", "co
 
 
 def usage(home: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "ggufrun", "usage", *arguments]
-    environment = os.environ | {"GGUFRUN_HOME": str(home)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=True).stdout
+    done = run_ggufrun("usage", *arguments, environment=at_home(home))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def weather(server: Served, clients: int, seconds: float) -> None:
 
 def test_a_short_storm(demo_path: Path, tmp_path: Path) -> None:
     with served("demo", tmp_path, "--context", "4096") as server:
-        weather(server, clients=24, seconds=3)
+        weather(server, clients=12, seconds=2)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,11 @@ from tests.api.scripted import PlayedModel, listening
 
 pytestmark = pytest.mark.process
 
-anthropic = pytest.importorskip("anthropic")
+
+@cache
+def sdk() -> Any:
+    return pytest.importorskip("anthropic")  # not above: it takes a second
+
 
 ASKED: dict[str, Any] = {"model": "played", "max_tokens": 50, "messages": [{"role": "user", "content": "Weather?"}]}
 TOOLS: list[Any] = [{"name": name, "description": name, "input_schema": SCHEMA} for name in ("weather", "now")]
@@ -36,7 +41,7 @@ async def in_thread(model: PlayedModel, use: Callable[[Any], T], gateway: Gatewa
     """What `use` makes of the synchronous client."""
 
     def run(address: str) -> T:
-        with anthropic.Anthropic(api_key=key, base_url=address, max_retries=0, timeout=10) as client:
+        with sdk().Anthropic(api_key=key, base_url=address, max_retries=0, timeout=10) as client:
             return use(client)
 
     async with address_of(model, gateway) as address:
@@ -47,7 +52,7 @@ async def awaited(model: PlayedModel, use: Callable[[Any], Awaitable[T]]) -> T:
     """What `use` makes of the asynchronous client."""
     async with (
         address_of(model) as address,
-        anthropic.AsyncAnthropic(api_key="k", base_url=address, max_retries=0, timeout=10) as client,
+        sdk().AsyncAnthropic(api_key="k", base_url=address, max_retries=0, timeout=10) as client,
     ):
         return await use(client)
 
@@ -139,19 +144,19 @@ async def test_a_stop_sequence() -> None:
 
 async def test_errors() -> None:
     def fails(client: Any) -> Any:
-        with pytest.raises(anthropic.APIStatusError) as caught:
+        with pytest.raises(sdk().APIStatusError) as caught:
             client.messages.create(**ASKED)
         return caught.value
 
     busy = await in_thread(PlayedModel((EngineBusy(1),)), fails)
-    assert isinstance(busy, anthropic.RateLimitError) and "queue is full" in str(busy) and busy.request_id
+    assert isinstance(busy, sdk().RateLimitError) and "queue is full" in str(busy) and busy.request_id
     crashed = await in_thread(PlayedModel((EngineCrashed("signal 9"),)), fails)
-    assert isinstance(crashed, anthropic.InternalServerError) and crashed.status_code == 503
+    assert isinstance(crashed, sdk().InternalServerError) and crashed.status_code == 503
 
 
 async def test_a_stream_that_fails() -> None:
     def fails(client: Any) -> str:
-        with pytest.raises(anthropic.APIStatusError) as caught, client.messages.stream(**ASKED) as stream:
+        with pytest.raises(sdk().APIStatusError) as caught, client.messages.stream(**ASKED) as stream:
             assert next(iter(stream.text_stream)) == "half"
             stream.until_done()
         return str(caught.value)
@@ -168,7 +173,7 @@ async def test_keys(tmp_path: Path) -> None:
         assert said.content[0].text == "Hi there."
 
         def fails(client: Any) -> None:
-            with pytest.raises(anthropic.AuthenticationError, match="not known") as caught:
+            with pytest.raises(sdk().AuthenticationError, match="not known") as caught:
                 client.messages.create(**ASKED)
             assert caught.value.body["error"]["type"] == "authentication_error"
 

@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from ggufrun.errors import OptionError
 from ggufrun.records.ledger import Ledger
 from ggufrun.records.usage_report import usage_report
 from tests.api.entries import entry, until_written, write
+from tests.program import at_home, run_ggufrun
 
 pytestmark = pytest.mark.process
 
@@ -162,8 +160,7 @@ def test_it_works_while_a_server_writes(home: Path) -> None:
         ledger.record(entry())
         until_written(home / "ggufrun.db", 1)
         for calls in (1, 2):
-            command = [sys.executable, "-m", "ggufrun", "usage", "--json"]
-            said = subprocess.run(command, capture_output=True, text=True, timeout=30, env=os.environ, check=True)
+            said = run_ggufrun("usage", "--json", environment=at_home(home))
             assert json.loads(said.stdout)["total"]["calls"] == calls, said.stderr
             ledger.record(entry())
             until_written(home / "ggufrun.db", calls + 1)

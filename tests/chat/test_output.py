@@ -192,7 +192,7 @@ FRAGMENTS = [
 STYLES = [PLAIN, MISTRAL, MISTRAL_THINKING, QWEN, R1, HERMES, MAGISTRAL_TEXT]
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     st.lists(st.sampled_from(FRAGMENTS), max_size=14),
     st.sampled_from(STYLES),

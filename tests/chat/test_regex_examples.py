@@ -125,7 +125,7 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(EXPRESSIONS, st.sampled_from([0, 0, 5, 40]))
 def test_random_expressions_match_their_examples(source: str, missing: int) -> None:
     for text in regex_examples(source, missing):

@@ -43,7 +43,7 @@ def test_three_thousand_random_strings_of_many_scripts() -> None:
         assert _plain(ours, text) == _plain(theirs, text), repr(text)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings().max_examples, deadline=None)
 @given(st.text(max_size=80))
 def test_any_text(text: str) -> None:
     tokens = _plain(rebuilt("v3"), text)
@@ -51,7 +51,7 @@ def test_any_text(text: str) -> None:
     assert rebuilt("v3").decode(tokens) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(categories=["Cs", "Ll", "Zs"]), max_size=20))
 def test_half_surrogates_do_not_fail(text: str) -> None:
     assert _plain(rebuilt("v3"), text) == _plain(published(), text)

@@ -28,6 +28,7 @@ from ggufrun.chat.templated import TemplateEncoder
 from ggufrun.chat.types import ModelInfo
 from ggufrun.engine.types import FinishReason
 from ggufrun.pool.served import OneModel
+from ggufrun.records.chats import ChatStore
 from ggufrun.records.keys import KeyStore
 from ggufrun.records.ledger import Ledger
 from tests.api.scripted import client_of
@@ -60,9 +61,12 @@ class Open:
 
     def __init__(self, folder: Path) -> None:
         self.keys, self.ledger = KeyStore(folder / "keys.db"), Ledger(folder / "ledger.db")
+        self.chats = ChatStore(folder / "chats.db")
         self.headers = {"Authorization": f"Bearer {self.keys.add('root', scope='admin')}"}
         settings = ServerSettings(allowed_hosts=("testserver",))  # what schemathesis calls it
-        self.app = create_app(Gateway(OneModel(chat_model()), settings, Metrics(), self.keys, self.ledger))
+        self.app = create_app(
+            Gateway(OneModel(chat_model()), settings, Metrics(), self.keys, self.ledger, chats=self.chats)
+        )
         self.schema: BaseSchema = schemathesis.openapi.from_asgi("/openapi.json", self.app)
         self.document: dict[str, Any] = dict(self.schema.raw_schema)
 
@@ -76,6 +80,7 @@ class Open:
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     opened = Open(tmp_path_factory.mktemp("openapi"))
     yield opened
+    opened.chats.close()
     opened.ledger.close()
     opened.keys.close()
 
@@ -106,7 +111,7 @@ def test_the_document_says_what_stands_in_front_of_the_routes(api: Open) -> None
     assert api.document["servers"] == [{"url": "/"}]
     for method, path, operation in api.operations():
         assert {"403", "500"} <= set(operation["responses"]), path
-        assert ("413" in operation["responses"]) == (method == "post"), path
+        assert ("413" in operation["responses"]) == (method in ("post", "put", "patch")), path
         keys = [name for each in operation.get("security", ()) for name in each]
         assert ("APIKeyHeader" in keys) == path.startswith("/v1/messages"), path
     assert "422" not in api.document["paths"]["/v1/models/{id}"]["get"]["responses"]

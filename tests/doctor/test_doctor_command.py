@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from ggufrun.child import child_environment
 from tests.doctor.files import with_text
+from tests.program import run_ggufrun
 from tests.weights.gguf_bytes import small
 
 pytestmark = pytest.mark.process
@@ -20,8 +20,7 @@ TOKEN = "hf_ThisIsNobodysToken01234"
 
 def doctor(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     environment = child_environment() | {"COLUMNS": "40", "PYTHONIOENCODING": "utf-8"} | variables
-    command = [sys.executable, "-m", "ggufrun", "doctor", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=110)
+    return run_ggufrun("doctor", *arguments, environment=environment, timeout_s=110)
 
 
 def test_the_demo_model_passes(demo_path: Path) -> None:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.doctor.checksum import check_sums, recorded_sha256
+from ggufrun.doctor.checksum import check_sums
 from ggufrun.doctor.examine import model_section
 from ggufrun.doctor.file_check import check_files, check_projector
 from ggufrun.doctor.finding import Finding
 from ggufrun.errors import ModelFileError
+from ggufrun.store.checksum import recorded_sha256
 from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.weights.cards import Bad, Card
 from ggufrun.weights.header import read_header
 from tests.doctor.files import with_fields
+from tests.store.stores import Stores
 from tests.weights.gguf_bytes import FLOAT32, STRING, UINT32, field, gguf, tensor, text, write
 
 MEDIUM = "mistral3.rope.scaling.yarn_log_multiplier"
@@ -33,17 +35,6 @@ def small(path: Path, *fields: bytes, weight: bytes = TENSOR) -> ResolvedModel:
 
 def found(findings: Iterable[Finding], topic: str) -> Finding:
     return next(finding for finding in findings if finding.topic == topic)
-
-
-def in_a_hub_cache(folder: Path, data: bytes, sha256: str) -> Path:
-    """As huggingface_hub leaves a file."""
-    repo = folder / "models--owner--name"
-    blob, link = repo / "blobs" / sha256, repo / "snapshots" / ("a" * 40) / "model.gguf"
-    for each in (blob, link):
-        each.parent.mkdir(parents=True)
-    blob.write_bytes(data)
-    link.symlink_to(os.path.relpath(blob, link.parent))
-    return link
 
 
 def damage(path: Path) -> Finding:
@@ -86,7 +77,7 @@ def test_a_shard_that_is_missing(tmp_path: Path) -> None:
 def test_the_sum_of_a_file_in_the_hub_cache(tmp_path: Path) -> None:
     data = gguf([ARCHITECTURE], [TENSOR], data=512)
     right = hashlib.sha256(data).hexdigest()
-    link = in_a_hub_cache(tmp_path, data, right)
+    link = Stores(tmp_path).hub("owner/name", "model.gguf", data)
     assert recorded_sha256(link) == right
     assert [finding.level for finding in check_sums([link])] == ["ok"]
     link.resolve().write_bytes(data[:-1] + b"\1")

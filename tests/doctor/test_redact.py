@@ -11,6 +11,15 @@ ENVIRONMENT = {
     "HF_TOKEN": "hf_QwErTzUiOpAsDfGhJk",
     "SOME_API_KEY": "0123-abcdef",
     "SSH_AUTH_SOCK": "/tmp/socket",
+    "SSH_ASKPASS": "/usr/lib/askpass",
+    "SOME_KEY_DIR": "/etc/keys",
+    "MAX_TOKENS": "131072",
+    "MY_PASS": "x1y2z3q4",
+    "DBPASS": "90817263",
+    "PASSPHRASE": "/slash1234secret",
+    "AWS_SECRET_ACCESS_KEY": "/ab+cd/ef0123",
+    "BYPASS": "always",
+    "PWD": "/data/work",
     "PATH": "/usr/bin:/bin",
 }
 REDACTOR = Redactor.here(ENVIRONMENT)
@@ -35,6 +44,15 @@ REDACTOR = Redactor.here(ENVIRONMENT)
         ("sk-abcdefghijklmnop and gr-abcdefghijklmnop", "<secret> and <secret>"),
         ("annabella is a model, /usr/bin too", "annabella is a model, /usr/bin too"),
         ("SSH: /tmp/socket", "SSH: /tmp/socket"),
+        ("it runs /usr/lib/askpass, reads /etc/keys", "it runs /usr/lib/askpass, reads /etc/keys"),
+        ("131072 tokens, always, in /data/work", "131072 tokens, always, in /data/work"),
+        ("x1y2z3q4 and 90817263", "<secret> and <secret>"),
+        ("/slash1234secret and /ab+cd/ef0123", "<secret> and <secret>"),
+        ("/home/alice bob/m", "~/m"),
+        ("/home/alice and /home/bob/m", "~ and ~/m"),
+        ("/home/alice is full", "~ is full"),
+        ("C:\\Users\\Jane Doe", "~"),
+        ("'C:\\Users\\Jane Doe\\a.gguf', 'C:\\Users\\Bob'", "'~\\a.gguf', '~'"),
     ],
 )
 def test_text(text: str, redacted: str) -> None:

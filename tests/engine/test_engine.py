@@ -26,7 +26,7 @@ def requests(rng: random.Random, count: int) -> list[GenerationRequest]:
     return [GenerationRequest(i, prompt(rng, stems), max_tokens=rng.choice([1, 2, 10, 60, None])) for i in range(count)]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.randoms(use_true_random=False), st.sampled_from(list(MemoryKind)), st.booleans(), st.booleans())
 def test_random_traffic_ends_once_and_equals_the_lone_run(
     rng: random.Random, memory: MemoryKind, share: bool, drafting: bool

@@ -99,7 +99,7 @@ def test_64_mixed_requests_say_what_they_say_alone(demo: Rig) -> None:
     kv = engine._kv
     assert sorted([*kv._free, *kv._cached]) == list(range(demo.backend.limits.sequences)), "a sequence id leaked"
     assert sum(o.finished.stats.cached_tokens for o in outcomes.values() if o.finished) > 0
-    check_all(demo, todo, outcomes)
+    check_all(demo, todo[::2], outcomes)
 
 
 def test_the_same_request_alone_gives_the_same_text(demo: Rig) -> None:
@@ -114,17 +114,17 @@ def test_the_same_request_alone_gives_the_same_text(demo: Rig) -> None:
 
 
 def test_preempted_requests_complete(demo_path: Path) -> None:
-    rig = Rig(demo_path, 1024)
+    rig = Rig(demo_path, 512)
     try:
         engine = rig.engine(replace(SETTINGS, drafting=False))  # in step with each other, so that the cells run out
         todo = [
-            GenerationRequest(i, rig.tokens(f"{TEXT} Tell me about {i}"), max_tokens=300, ignore_end=True)
+            GenerationRequest(i, rig.tokens(f"{TEXT} Tell me about {i}"), max_tokens=140, ignore_end=True)
             for i in range(8)
         ]
         for request in todo:
             engine.submit(request)
         outcomes = run(engine)
-        assert all(len(outcome.tokens) == 300 for outcome in outcomes.values())
+        assert all(len(outcome.tokens) == 140 for outcome in outcomes.values())
         assert sum(o.finished.stats.preemptions for o in outcomes.values() if o.finished) > 0
         check_all(rig, todo[:2], outcomes)
     finally:
@@ -157,8 +157,8 @@ def test_other_memories_are_right(kind: str, request: pytest.FixtureRequest) -> 
     rig = Rig(path, 2048)
     try:
         rng = random.Random(2)
-        stem = TEXT * (30 if kind == "gemma" else 3)  # longer than Gemma's window of 512
-        todo = [GenerationRequest(i, rig.tokens(f"{stem}{'and ' * i}so it"), max_tokens=12) for i in range(4)]
+        stem = TEXT * (21 if kind == "gemma" else 3)  # longer than Gemma's window of 512
+        todo = [GenerationRequest(i, rig.tokens(f"{stem}{'and ' * i}so it"), max_tokens=12) for i in range(3)]
         engine = rig.engine()
         outcomes = together(engine, todo, random.Random(100))
         second = GenerationRequest(9, (*todo[0].prompt, *outcomes[0].tokens, *rig.tokens(" Then")), max_tokens=12)

@@ -163,7 +163,7 @@ settings = ModelSettings(Path(sys.argv[1]), context=4096, mmap=False, gpu_layers
 LlamaBackend.load(ModelSettings(settings.path, context=64, gpu_layers=0)).close()
 before = psutil.Process().memory_info().rss
 backend = LlamaBackend.load(settings)
-backend.decode([Run(0, 0, list(range(100, 228)), outputs=1)])
+backend.decode([Run(0, 0, list(range(100, 116)), outputs=1)])
 print(psutil.Process().memory_info().rss - before)
 """
 

@@ -30,17 +30,6 @@ THREE_BITS = {Type.Q4_K: Type.Q3_K, Type.Q6_K: Type.Q4_K}
 TWO_BITS = {Type.Q4_K: Type.Q2_K, Type.Q6_K: Type.Q3_K}
 
 
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with FakeHub() as server:
-        yield server
-
-
-@pytest.fixture
-def home(hub: FakeHub, tmp_path: Path) -> Home:
-    return Home(tmp_path / "home", hub.endpoint)
-
-
 def fit(home: Home, *arguments: str) -> dict[str, Any]:
     done = home.ggufrun("fit", *arguments, "--json")
     assert done.returncode == 0, done.stderr
@@ -69,6 +58,23 @@ def test_another_machine(home: Home, shape: Shapes) -> None:
         assert device["needed_bytes"] == 0 or device["needed_bytes"] + device["margin_bytes"] <= device["free_bytes"]
     assert told["devices"][0]["kv_known"] == "computed" and told["devices"][0]["compute_known"] == "estimated"
     assert sum(told["tensor_split"]) == told["gpu_layers"]
+
+
+def test_what_the_user_wrote_counts_as_in_a_load(home: Home, shape: Shapes, tmp_path: Path) -> None:
+    """What is typed is above it, and the plan says for how many answers at once it is."""
+    model = tmp_path / "mine.gguf"
+    model.symlink_to(shape("dense"))
+    settings = home.folder / "data" / "ggufrun" / "ggufrun.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[defaults]\ncontext = 3000\nparallel = 3\n[models.mine]\nkv_type = "q8_0"\n')
+    told = fit(home, str(model))
+    assert (told["context"], told["kv_type"], told["parallel"]) == (3000, "q8_0", 3)
+    assert told["options"] == "--context 3000 --kv-type q8_0 --gpu-layers 0 --parallel 3"
+    typed = fit(home, str(model), "--context", "2k", "--parallel", "1")
+    assert (typed["context"], typed["kv_type"], typed["parallel"]) == (2048, "q8_0", 1)
+    settings.write_text("[defaults]\ncontext = 0\n")
+    done = home.ggufrun("fit", str(model))
+    assert done.returncode == 2 and "ggufrun.toml" in done.stderr
 
 
 def test_in_words(home: Home, shape: Shapes) -> None:
@@ -111,6 +117,9 @@ def test_a_projector_beside_the_file(home: Home, shape: Shapes, tmp_path: Path) 
     weights = sum(tensor.size or 0 for tensor in read_header(tmp_path / "mmproj-F16.gguf").tensors)
     told = fit(home, str(model), "--gpu", "8GiB")
     assert told["mmproj_bytes"] > weights and told["devices"][0]["mmproj_bytes"] == told["mmproj_bytes"]
+    assert [device["mmproj_known"] for device in told["devices"]] == ["estimated", None]
+    done = home.ggufrun("fit", str(model))
+    assert re.search(r"^RAM .* weights and KV and compute measured; images estimated", done.stdout, re.MULTILINE)
     assert fit(home, str(model), "--gpu", "8GiB", "--no-mmproj")["mmproj_bytes"] == 0
 
 

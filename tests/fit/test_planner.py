@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ggufrun.errors import OptionError
+from ggufrun.fit.machine import described_machine
 from ggufrun.fit.plan import Plan
 from ggufrun.fit.planner import make_plan
 from ggufrun.fit.subject import Wishes
@@ -13,6 +15,7 @@ from ggufrun.settings import EngineSettings
 from tests.fit.planned import GIB, check_room, header_of, machine_of, plan_of, subject_of
 from tests.shapes import dense
 
+DESCRIBED = described_machine("8GiB", "32GiB", machine_of())
 KINDS = ("ministral-3b", "ministral-14b", "small-24b", "medium-3.5", "small-4", "sliding")
 
 
@@ -88,6 +91,67 @@ def test_one_pinned_knob_leaves_the_others_free() -> None:
     assert shorter.verdict == "fits" and shorter.context < 16_384
 
 
+def test_what_was_asked_for_is_said_to_be_asked_for() -> None:
+    roomy = machine_of(24)
+    part = plan_of("small-24b", roomy, gpu_layers=5)
+    assert "5 of 41 layers" in part.why[0] and part.why[0].endswith("in RAM: as asked.")
+    assert "more do not fit" in plan_of("small-24b", machine_of(8), override_tensors=(r"no\.such=CPU",)).why[0]
+    assert "as asked" in plan_of("small-24b", roomy, gpu_layers=0).why[0]
+    for pinned in (4096, 16_384, 20_000):
+        told = plan_of("small-24b", roomy, context=pinned).why[1]
+        assert told == f"The context is {pinned:,} tokens, as asked."
+        assert plan_of("medium-3.5", roomy, context=pinned).why[1] == told
+    coarser = plan_of("small-24b", machine_of(17), context=16_384)
+    assert coarser.kv_type == "q8_0" and coarser.why[1] == "The context is 16,384 tokens, as asked."
+
+
+def test_a_part_that_is_pinned_to_the_gpu_gives_up_nothing_for_being_whole() -> None:
+    """It cannot be. And a larger card is never worse."""
+    for kind, layers in (("small-24b", 20), ("ministral-14b", 40)):
+        plans = [plan_of(kind, machine_of(size / 4, ram=32), gpu_layers=layers) for size in range(22, 64, 2)]
+        assert all(plan.verdict == "offload" and plan.gpu_layers == layers for plan in plans)
+        assert {(plan.context, plan.batch) for plan in plans} == {(16_384, 512)}
+        lowered = [len(plan.overrides.get("override_tensors", ())) for plan in plans]
+        assert lowered == sorted(lowered, reverse=True) and lowered[0] and not lowered[-1]
+    tight = plan_of("small-24b", machine_of(24, ram=11.5), gpu_layers=20, kv_type="f16")
+    assert 4096 <= tight.context < 16_384
+    assert "there is no room for the default of 16,384" in tight.why[1] and "keeps all" not in " ".join(tight.why)
+
+
+def test_an_embedding_model_has_the_context_that_it_is_loaded_with() -> None:
+    for trained, context in ((512, 512), (32_768, 8192)):
+        header = header_of("dense", pooling_type=1, context_length=trained)
+        subject = subject_of("dense", headers=(header,))
+        assert make_plan(subject, machine_of(24), Wishes(), None).overrides["context"] == context
+        for asked in (256, 100_000):
+            plan = make_plan(subject, machine_of(24), Wishes({"context": asked}), None)
+            assert plan.overrides["context"] == min(asked, trained)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("ffn=NOPE", "no buffer type is called 'NOPE'. Use one of: CPU, GPU0"),
+        ("ffn=CUDA1", "no buffer type is called 'CUDA1'"),
+        ("ffn=", "no buffer type is called ''"),
+        ("ffn", "names no buffer type"),
+        ("ffn(=CPU", "is no regular expression"),
+    ],
+)
+def test_an_override_that_no_load_would_take_is_refused(text: str, words: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        make_plan(subject_of("dense"), DESCRIBED, Wishes({"override_tensors": (text,)}), None)
+    assert words in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_described_gpu_may_be_called_what_it_will_be_called() -> None:
+    """What is moved there by name is counted there, though no layer is."""
+    for name, on_gpu in (("GPU0", True), ("CUDA0", True), ("CPU", False), ("CUDA_Host", False), ("CPU_REPACK", False)):
+        wishes = Wishes({"override_tensors": (f"ffn={name}",), "gpu_layers": 0})
+        plan = make_plan(subject_of("dense"), DESCRIBED, wishes, None)
+        assert bool(plan.devices[0].weights) is on_gpu, name
+
+
 def test_all_on_the_gpu_with_the_default_context() -> None:
     plan = plan_of("small-24b", machine_of(24))
     assert (plan.verdict, plan.context, plan.kv_type, plan.gpu_layers) == ("fits", 16_384, "f16", 41)
@@ -144,6 +208,10 @@ def test_the_projector_takes_room_on_the_gpu() -> None:
     seeing = make_plan(subject_of("small-24b", projector=projector), machine_of(24), Wishes(), None)
     assert seeing.devices[0].mmproj > size and seeing.devices[1].mmproj == 0
     check_room(seeing)
+    assert seeing.devices[0].mmproj_known == "estimated" and any(
+        "for when images are used" in why for why in seeing.why
+    )
+    assert not any("images" in why for why in plan_of("small-24b", machine_of(24)).why)
     knobs = [gain.knob for gain in _gained("small-24b", machine_of(17), projector=projector).gains]
     assert "--no-mmproj" in knobs
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,6 +136,32 @@ def test_a_closed_probe_leaves_no_child(settings: ModelSettings) -> None:
     assert not process.is_running()
     with pytest.raises(CannotMeasure, match="closed"):
         probe.measure(settings)
+
+
+@posix
+def test_closing_does_not_wait_for_an_answer(settings: ModelSettings) -> None:
+    """Nor does who asked: a child that hangs is not waited for when the program is to end."""
+    probe = Probe(answer_s=30)
+    probe.measure(settings)
+    hung = child(probe)
+    hung.send_signal(signal.SIGSTOP)
+    heard: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            probe.measure(settings)
+        except CannotMeasure as error:
+            heard.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not probe._lock.locked():
+        time.sleep(0.01)
+    began = time.monotonic()
+    probe.close()
+    asking.join(20)
+    assert time.monotonic() - began < 15 and not hung.is_running()
+    assert [str(error) for error in heard] == [str(CannotMeasure("the measuring process was closed"))]
 
 
 def test_without_a_process_there_is_an_error(monkeypatch: pytest.MonkeyPatch, settings: ModelSettings) -> None:

@@ -107,7 +107,9 @@ def test_with_less_memory_than_then_it_does_not_suit() -> None:
 
 def test_with_much_more_what_was_given_up_may_come_back() -> None:
     more = {"RAM": 1000, "CUDA0": 700}
-    assert not PLAN.suits(more)
+    planned = replace(PLAN, given_up="", note="context 8192 of 16384")
+    assert PLAN.reduced and not PLAN.suits(more)
+    assert planned.reduced and not planned.suits(more) and planned.suits({"RAM": 1100, "CUDA0": 600})
     assert replace(PLAN, given_up="").suits(more)
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parent.parent.parent
+from tests.program import ROOT
+from tests.warm_program import run_warm
+
 _NOT_HANDED_ON: Final = ("HF_", "HUGGING", "XDG_", "HTTP", "http", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
 _PATIENCE_S: Final = 60
 _LAST: Final = "\nimport json as _json; print('\\nRESULT ' + _json.dumps(result))\n"
@@ -53,7 +55,8 @@ class Home:
         )
 
     def ggufrun(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return _done(self.start(["-m", "ggufrun", *arguments], **more))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return run_warm(*arguments, environment=self.environment(**more), timeout_s=_PATIENCE_S)
 
     def pull(self, spec: str, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
         return self.ggufrun("pull", spec, "--mirror", self.endpoint, *options, **more)

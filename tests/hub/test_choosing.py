@@ -84,7 +84,8 @@ def test_sixteen_bits_only_where_nothing_else_is_as_good() -> None:
 
 def test_what_fits_nowhere_is_said_with_what_is_missing() -> None:
     offers = (offer("Q4_K_M", 70 * GB, "too large", None), offer("Q2_K", 61 * GB, "too large", None))
-    with pytest.raises(InputError, match=r"smallest, Q2_K, 6\.2 GB of memory are missing"):  # 63 + a margin of 3.2 - 60
+    # 63 GB and a margin of 3.2, of 60
+    with pytest.raises(InputError, match=r"smallest, Q2_K, 5\.8 GiB of memory are missing"):
         best(offers, CPU, None, "a/M")
 
 

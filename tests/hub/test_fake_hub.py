@@ -16,7 +16,8 @@ from tests.hub.fake_api import READER, STRANGER
 from tests.hub.fake_hub import FakeHub
 from tests.hub.fake_repo import FakeFile
 from tests.hub.faults import Cut, Expired, Html, IgnoredRange, Slow, Stall, Status, WrongBytes, WrongLength, WrongRange
-from tests.hub.home import ROOT, Home
+from tests.hub.home import Home
+from tests.program import ROOT
 
 pytestmark = pytest.mark.process
 

@@ -129,6 +129,23 @@ def test_thousands_of_refused_files_are_not_all_told() -> None:
     assert len(grouped(*(f"../{number}.gguf" for number in range(5000))).notes) < 50
 
 
+def test_the_long_name_of_a_file_names_its_quant() -> None:
+    quants = grouped("M-Q4_0.gguf", "old/M-Q4_0.gguf", "BF16/M x-00001-of-00002.gguf", "BF16/M x-00002-of-00002.gguf")
+    listing = Listing("a/M", "0" * 40, quants.quants, (), False, False, "", None, "")
+    assert listing.quant("m-q4_0").first.path == "M-Q4_0.gguf"
+    assert listing.quant("old-M-Q4_0").first.path == "old/M-Q4_0.gguf"
+    assert listing.quant("bf16-M_x").name == "BF16"
+    assert listing.quant("BF16").name == "BF16"
+
+
+def test_a_file_in_a_folder_that_is_a_file_is_left_out() -> None:
+    found = grouped("M-Q4_0.gguf", "m-q4_0.gguf/b-Q8_0.gguf", "M-Q2_K.gguf")
+    assert {quant.name for quant in found.quants} == {"Q4_0", "Q2_K"}
+    assert found.notes == (
+        "m-q4_0.gguf/b-Q8_0.gguf is left out: the repository has a file where its folder should be.",
+    )
+
+
 def test_a_quant_is_asked_for_in_any_case_and_a_wrong_one_names_the_nearest_first() -> None:
     quants = grouped("M-Q2_K.gguf", "M-UD-Q4_K_XL.gguf", "M-Q8_0.gguf", "M-Q4_K_M.gguf").quants
     listing = Listing("a/M", "0" * 40, quants, (), False, False, "", None, "")

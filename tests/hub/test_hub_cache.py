@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ggufrun.errors import HubRefused
-from ggufrun.store.hub_cache import CachedFile, RepoCache, cache_folder, repositories
+from ggufrun.store.hub_cache import CachedFile, RepoCache, cached_file, repositories
+from ggufrun.store.hub_folder import cache_folder
 
 COMMIT, LATER = "1" * 40, "2" * 40
 ETAG = "a" * 64
@@ -103,6 +104,16 @@ def test_a_file_is_placed_and_found(repo: RepoCache) -> None:
     assert repo.place(COMMIT, "UD-Q4/x.gguf", ETAG) == link
     assert [each.name for each in link.parent.iterdir()] == ["x.gguf"]
     assert repositories(repo.cache) == (repo,)
+
+
+def test_a_path_tells_what_the_cache_knows_of_it(repo: RepoCache, tmp_path: Path) -> None:
+    _blob(repo)
+    link = repo.place(COMMIT, "UD-Q4/x.gguf", ETAG)
+    assert [cached_file(link)] == list(repo.files(COMMIT))
+    odd = repo.folder / "snapshots" / "mine" / "x.gguf"
+    odd.parent.mkdir()
+    odd.write_bytes(b"GGUF")
+    assert cached_file(odd) is None and cached_file(tmp_path / "x.gguf") is None
 
 
 def test_a_blob_that_is_itself_a_link(repo: RepoCache) -> None:

@@ -198,10 +198,7 @@ def test_a_full_disk_says_so(store: RepoCache, monkeypatch: pytest.MonkeyPatch) 
     partial = Partial(store, SUBJECT)
     partial.write(0, b"y" * 100)
 
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", _full)
     with pytest.raises(DiskFull) as caught:
         partial.write(100, b"y" * 100)
     assert caught.value.needed == SIZE - 100 and "GB free" in str(caught.value)
@@ -210,12 +207,67 @@ def test_a_full_disk_says_so(store: RepoCache, monkeypatch: pytest.MonkeyPatch) 
     assert record is not None and record.done == (Span(0, 100),)
 
 
+def _full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("call", ["ftruncate", "fsync", "replace"])
+def test_a_disk_that_is_full_at_the_beginning_says_so_and_nothing_is_left(
+    store: RepoCache, monkeypatch: pytest.MonkeyPatch, call: str, begun: bool
+) -> None:
+    if begun:
+        partial = Partial(store, SUBJECT)
+        partial.write(0, b"y" * 100)
+        partial.close()
+    with monkeypatch.context() as patch, pytest.raises(DiskFull, match="GB free"):
+        patch.setattr(os, call, _full)
+        Partial(store, SUBJECT)
+    left = [store.partial(ETAG).name, store.journal(ETAG).name] if begun else []
+    assert sorted(path.name for path in store.blobs.iterdir()) == sorted(left)
+    record = usable(store, SUBJECT)
+    assert (record.done if record else ()) == ((Span(0, 100),) if begun else ())
+
+
+def test_a_quota_that_is_used_up_says_so_before_the_first_folder(
+    store: RepoCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "mkdir", _full)
+    with pytest.raises(DiskFull):
+        Partial(store, SUBJECT)
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_is_full_at_the_end_says_so(store: RepoCache, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    partial = Partial(store, SUBJECT)
+    partial.write(0, b"y" * SIZE)
+    with monkeypatch.context() as patch, pytest.raises(DiskFull):
+        patch.setattr(os, call, _full)
+        partial.finish(store.blob(ETAG))
+    partial.close()
+    record = usable(store, SUBJECT)
+    assert record is not None and record.done == (Span(0, SIZE),)
+
+
+def test_a_disk_that_is_full_when_bytes_are_forced_to_it_says_so(
+    store: RepoCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ggufrun.hub.partial._SYNC_EACH", 100)
+    partial = Partial(store, SUBJECT)
+    monkeypatch.setattr(os, "fdatasync", _full, raising=False)
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(DiskFull):
+        partial.write(0, b"y" * 100)
+    partial.close()
+
+
 def test_what_the_hub_has_replaced_is_found(store: RepoCache) -> None:
     for subject in (SUBJECT, Subject(SUBJECT.path, OTHER, 500), Subject("another.gguf", "c" * 64, 500)):
         Partial(store, subject).close()
     store.partial("d" * 64).write_bytes(b"without a journal")
-    assert outdated(store, SUBJECT) == (OTHER,)
+    assert outdated(store, SUBJECT, "main") == (OTHER,)
+    assert outdated(store, SUBJECT, "v2") == ()
     new_journal(store.journal(OTHER)).touch()
     remove(store, OTHER)
-    assert outdated(store, SUBJECT) == ()
+    assert outdated(store, SUBJECT, "main") == ()
     assert not [path for path in store.blobs.iterdir() if path.name.startswith(OTHER)]

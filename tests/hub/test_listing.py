@@ -1,9 +1,11 @@
 """What the hub says of a repository, and what it refuses, in our words."""
 
 import traceback
+from pathlib import Path
 
 import httpx2
 import pytest
+from huggingface_hub import ModelInfo
 
 from ggufrun.errors import (
     GatedRepo,
@@ -12,11 +14,17 @@ from ggufrun.errors import (
     HubRefused,
     HubUnreachable,
     NoSuchRevision,
+    OptionError,
     RepoNotFound,
 )
-from ggufrun.hub.answers import hub_errors, shown_url
-from ggufrun.hub.client import Client
+from ggufrun.hub.address import checked_address, secrets_in, shown_url
+from ggufrun.hub.answers import hub_errors, patiently
+from ggufrun.hub.cached import cached_listing
+from ggufrun.hub.client import Client, open_client
+from ggufrun.hub.listing import listing_of
+from ggufrun.hub.searching import search
 from ggufrun.hub.spec import HubSpec
+from ggufrun.store.hub_cache import RepoCache
 from ggufrun.weights.cards import Card
 from tests.hub.fake_api import READER, STRANGER
 from tests.hub.fake_hub import FakeHub
@@ -81,6 +89,22 @@ def test_a_private_repository_and_a_missing_one_look_alike(hub: FakeHub) -> None
     assert Client(hub.endpoint, READER).list(SPEC).private
 
 
+def test_a_bare_401_is_about_the_token_only_where_one_was_sent(hub: FakeHub) -> None:
+    """As mirrors send it, which know none of the hub's error codes."""
+    hub.add_repo(REPO, FILES)
+    for method in ("GET", "HEAD"):
+        hub.faults.add(Status(401), on="hub", method=method, times=None)
+    client = Client(hub.endpoint)
+    with pytest.raises(RepoNotFound, match=r"or it is private.*hf auth login"):
+        client.list(SPEC)
+    with pytest.raises(RepoNotFound):
+        client.metadata(REPO, "main", "Tiny-Q4_0.gguf")
+    with pytest.raises(HubRefused, match="who asks"):
+        search(client, "tiny", 5)
+    with pytest.raises(HubRefused, match="does not know your token"):
+        Client(hub.endpoint, READER).list(SPEC)
+
+
 def test_what_is_refused_is_said(hub: FakeHub) -> None:
     hub.add_repo(REPO, FILES)
     with pytest.raises(NoSuchRevision, match="'nope'"):
@@ -138,6 +162,70 @@ def test_nobody_answers(endpoint: str) -> None:
     assert "pass" not in str(caught.value)
 
 
+def test_a_password_in_the_endpoint_is_not_shown_even_with_the_traceback(hub: FakeHub) -> None:
+    hub.faults.add(Status(403), API, on="hub", times=None)
+    hub.faults.add(Status(403), on="hub", method="HEAD", times=None)
+    client = Client(hub.endpoint.replace("http://", "http://user:sesame%21@"))
+    for ask in (lambda: client.list(SPEC), lambda: client.metadata(REPO, "main", "x"), lambda: search(client, "x", 1)):
+        with pytest.raises(HubRefused) as caught:
+            ask()
+        assert "sesame" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(HubUnreachable) as told, client.errors(REPO):
+        raise httpx2.ReadError("user:sesame! and sesame%21 were sent")
+    assert "sesame" not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("https://user:pass@mirror.example/hub", ("user:pass", "pass")),
+        ("https://hf_token@mirror.example", ("hf_token",)),
+        ("https://mirror.example", ()),
+        ("http://[bad", ()),
+    ],
+)
+def test_what_is_secret_in_an_address(url: str, secrets: tuple[str, ...]) -> None:
+    assert secrets_in(url) == secrets
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[bad", "http://host:99999", "http://host:x", "ftp://u:pass@host", "host", "http://", ""]
+)
+def test_what_can_be_no_address_of_a_hub(address: str) -> None:
+    with pytest.raises(OptionError, match=r"^--mirror cannot be") as caught:
+        checked_address(address, "--mirror")
+    assert "pass" not in str(caught.value)
+    assert checked_address("https://user:pass@mirror.example:8443/hub/", "--mirror").endswith(
+        "@mirror.example:8443/hub"
+    )
+
+
+def test_the_environments_hub_is_looked_at_before_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:99999")
+    with pytest.raises(OptionError, match=r"^HF_ENDPOINT cannot be"):
+        open_client()
+
+
+def test_who_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ggufrun.hub.answers.WAITS_S", (0.0, 0.0))
+    asked: list[type[Exception]] = []
+
+    def ask(error: type[httpx2.TransportError]) -> None:
+        asked.append(error)
+        raise error("as a test wants it")
+
+    for error in (httpx2.ReadTimeout, httpx2.ConnectError, httpx2.ReadError):
+        with pytest.raises(error):
+            patiently(lambda error=error: ask(error))  # type: ignore[misc]
+    assert asked == [httpx2.ReadTimeout, httpx2.ConnectError, *[httpx2.ReadError] * 3]
+
+
+def test_a_repository_that_was_renamed_keeps_the_name_it_is_asked_for_by() -> None:
+    told = ModelInfo(id="new/Name", sha="1" * 40, siblings=[])  # type: ignore[no-untyped-call]
+    assert listing_of(told, "main", "owner/Tiny-GGUF").repo == "owner/Tiny-GGUF"
+    assert listing_of(told, "main", "NEW/name").repo == "new/Name"
+
+
 def test_an_address_is_shown_without_its_password() -> None:
     assert shown_url("https://user:pass@mirror.example/hub") == "https://mirror.example/hub"
 
@@ -152,7 +240,20 @@ def test_offline_nobody_is_asked_and_the_cache_is_told(hub: FakeHub, home: Home)
         client.list(SPEC)
     with pytest.raises(HubOffline, match="Nothing of it"):
         client.list(HubSpec("owner/Other"))
+    with pytest.raises(HubOffline, match=r"In the cache: Tiny-Q4_0\.gguf"):
+        client.list(HubSpec("OWNER/tiny-gguf"))
     assert not hub.log
+
+
+def test_a_repository_in_the_cache_is_found_in_upper_and_lower_case(tmp_path: Path) -> None:
+    store = RepoCache(tmp_path, REPO)
+    store.blobs.mkdir(parents=True)
+    store.blob("a" * 64).write_bytes(b"four")
+    store.place("1" * 40, "Tiny-Q4_0.gguf", "a" * 64)
+    store.point("main", "1" * 40)
+    listing = cached_listing(tmp_path, "OWNER/tiny-gguf", "main")
+    assert listing is not None and listing.repo == REPO and listing.quant("Q4_0").size == 4
+    assert cached_listing(tmp_path, "owner/other", "main") is None
 
 
 def test_a_listing_that_no_hub_would_send_is_refused(hub: FakeHub) -> None:

@@ -8,11 +8,14 @@ from threading import Thread
 import pytest
 
 from ggufrun.errors import HubError
+from ggufrun.hub.lock import held_now
+from ggufrun.hub.pull import Progress, plan_pull, pull
+from ggufrun.store.hub_cache import RepoCache
 from tests.hub.fake_hub import FakeHub
 from tests.hub.faults import Status
 from tests.hub.home import Home, snapshot
 from tests.hub.models import MIB, split_model, weights
-from tests.hub.pulling import CHUNK, NAME, REPO, pull_here, start_pull
+from tests.hub.pulling import CHUNK, NAME, REPO, client_of, listing_of, pull_here, start_pull
 
 pytestmark = pytest.mark.process
 
@@ -20,11 +23,11 @@ SIZE = 12 * MIB + 345
 DATA, OTHER = weights("again", SIZE), weights("other", SIZE)
 
 
-def _broken_off(hub: FakeHub, home: Home, after: int) -> int:
+def _broken_off(hub: FakeHub, home: Home, after: int, revision: str | None = None) -> int:
     """A pull that fails when so many requests were answered. Returns the bytes sent."""
     hub.faults.add(Status(404), skip=after, times=None)
     with suppress(HubError):
-        pull_here(hub, home)
+        pull_here(hub, home, revision=revision)
         raise AssertionError("the pull should have failed")
     hub.faults.clear()
     sent = hub.sent()
@@ -62,6 +65,38 @@ def test_a_file_that_changed_upstream(hub: FakeHub, home: Home) -> None:
     assert hub.sent() == SIZE  # from the beginning
     assert _partials(home) == []
     assert not snapshot(home, REPO, first).exists()
+
+
+@pytest.mark.parametrize(("first", "second"), [("main", "v2"), ("v2", "main")])
+def test_what_was_begun_of_another_revision_is_kept(hub: FakeHub, home: Home, first: str, second: str) -> None:
+    for revision, data in ((first, DATA), (second, OTHER)):
+        hub.add_repo(REPO, {NAME: data}, revision=revision)
+    _broken_off(hub, home, after=9, revision=first)
+    assert pull_here(hub, home, revision=second).read_bytes() == OTHER
+    assert len(_partials(home)) == 2  # with its journal
+    assert pull_here(hub, home, revision=first).read_bytes() == DATA
+    assert hub.sent() <= 2 * SIZE + CHUNK
+
+
+def test_what_another_process_removes_meanwhile_is_fetched_again(hub: FakeHub, home: Home) -> None:
+    """As `ggufrun rm` does it: it holds the lock, and takes the bytes away after they were seen."""
+    commit = hub.add_repo(REPO, {NAME: DATA})
+    pull_here(hub, home).unlink()
+    store, told = RepoCache(home.hub_cache, REPO), list[Progress]()
+    etag = hub.repos[REPO].revisions["main"].etag(NAME)
+    client, listing = client_of(hub, home), listing_of(hub, home)
+    plan = plan_pull(client, listing, listing.quants[0])
+    assert plan.coming == 0
+    with held_now(store.lock(etag)):
+        thread = Thread(target=pull, args=(client, plan, told.append))
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.01)
+        store.blob(etag).unlink()
+    thread.join(30)
+    assert (told[0].state, told[-1].state) == ("waiting", "here")
+    assert (snapshot(home, REPO, commit) / NAME).read_bytes() == DATA
 
 
 def test_both_states_of_a_file_can_be_here(hub: FakeHub, home: Home) -> None:

@@ -3,7 +3,9 @@
 import io
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -41,7 +43,7 @@ def test_lines_come_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch
     assert _lines(_plan(0, 0), *steps, capsys=capsys) == []
     monkeypatch.setattr(pull_bars, "_LINE_S", 0.0)
     *_, last = _lines(_plan(0, 0), *steps, capsys=capsys)
-    assert re.fullmatch(rf"{re.escape(FIRST)}: 1\.00 of 4\.00 GB \(25%\), [\d.]+ MB/s, about \d+ s to go", last)
+    assert re.fullmatch(rf"{re.escape(FIRST)}: 1\.00 of 4\.00 GB \(25%\), [\d,.]+ GB/s, about \d+ s to go", last)
 
 
 def test_lines_tell_what_changes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,8 +59,8 @@ def test_lines_tell_what_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert told == [f"{SECOND}: another process fetches it", f"{SECOND}: checking", f"{SECOND}: done"]
 
 
-def _screen(plan: PullPlan, *steps: Progress, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("COLUMNS", "160")
+def _screen(plan: PullPlan, steps: Iterable[Progress], *, monkeypatch: pytest.MonkeyPatch, columns: int = 160) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal())
     with pull_bars.shown(plan) as tell:
@@ -75,7 +77,7 @@ def test_a_bar_for_each_file_and_one_for_all(monkeypatch: pytest.MonkeyPatch) ->
         Progress(FIRST, SIZE, SIZE, "fetching"),
         Progress(FIRST, SIZE // 4, SIZE, "checking"),
     ]
-    screen = _screen(_plan(0, 0), *steps, monkeypatch=monkeypatch)
+    screen = _screen(_plan(0, 0), steps, monkeypatch=monkeypatch)
     assert re.findall(r"\[bold\]one-00001-of-00002\.gguf .*? ([\d.]+/[\d.]+ GB) .*(checking)", screen)[-1] == (
         "0.5/2.0 GB",
         "checking",
@@ -85,10 +87,37 @@ def test_a_bar_for_each_file_and_one_for_all(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_one_file_has_no_total(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = _screen(_plan(SIZE // 2), Progress(FIRST, SIZE // 2, SIZE, "fetching"), monkeypatch=monkeypatch)
+    shown = _screen(_plan(SIZE // 2), [Progress(FIRST, SIZE // 2, SIZE, "fetching")], monkeypatch=monkeypatch)
     assert "50%" in shown and "all" not in shown
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (89, "89 s"), (600, "10 min"), (9000, "2 h 30 min")])
-def test_durations(seconds: float, words: str) -> None:
-    assert pull_bars._duration(seconds) == words
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_a_line_can_be_read_on_a_terminal_of_the_usual_width(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "Mistral-Medium-3.5-128B-Instruct-2510-UD-Q4_K_XL-00001-of-00003.gguf"
+    size, done = 46_900_000_000, 2_300_000_000
+    file = PulledFile(HubFile(f"UD-Q4_K_XL/{name}", size, "a" * 64), "a" * 64, 0)
+    plan = PullPlan(RepoCache(Path("cache"), "owner/name"), "1" * 40, "main", (file, _plan(0).files[0]), 1 << 40)
+    seconds = [0.0]
+    monkeypatch.setattr("rich.console.monotonic", lambda: seconds[0])
+
+    def steps() -> Iterator[Progress]:
+        for second in range(8):
+            seconds[0] = second
+            yield Progress(file.file.path, done + second * 12_345_678, size, "fetching")
+
+    screen = _screen(plan, steps(), monkeypatch=monkeypatch, columns=columns)
+    lines = [line.rstrip() for line in screen.replace("\r", "\n").splitlines()]
+    assert all(len(line) <= columns for line in lines)
+    last = next(line for line in reversed(lines) if "Mistral" in line)
+    assert "01-of-00003.gguf" in last and " 5% " in last
+    assert last.endswith("2.4/46.9 GB 12.3 MB/s, 60 min")
+    assert (name in last) is (columns == 200)
+
+
+@pytest.mark.parametrize(("state", "words"), [("waiting", "another fetches it"), ("checking", "checking")])
+def test_what_happens_else_has_room_too(
+    state: Literal["waiting", "checking"], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Progress(FIRST, SIZE // 2, SIZE, state)
+    screen = _screen(_plan(0, 0), [step], monkeypatch=monkeypatch, columns=80)
+    assert re.search(rf" 50% 1\.0/2\.0 GB {words}\s", screen), screen

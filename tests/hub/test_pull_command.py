@@ -112,7 +112,8 @@ def _killed_in_the_middle(hub: FakeHub, home: Home, number: signal.Signals) -> t
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "number",
+    [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGKILL, signal.SIGTERM))],
 )
 def test_goes_on_after_an_end(hub: FakeHub, home: Home, data: bytes, number: signal.Signals) -> None:
     commit = hub.add_repo(REPO, {NAME: data})
@@ -202,7 +203,7 @@ def test_a_disk_that_cannot_hold_it(hub: FakeHub, home: Home, tiny_model: Model,
         stream.truncate(1 << 42)
     hub.add_repo(REPO, {NAME: FakeFile(huge, "ab" * 32)})
     done = home.pull(SPEC)
-    _failed(done.returncode, done.stderr, 2, "GB free", "4398.0 GB", "ggufrun rm")
+    _failed(done.returncode, done.stderr, 2, "GB free", "4,398.0 GB", "ggufrun rm")
     assert hub.sent() <= HEADERS
     assert not list(home.hub_cache.glob("models--*/blobs/*"))
 

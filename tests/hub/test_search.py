@@ -1,9 +1,11 @@
 """Finding repositories, as the command does it."""
 
 import json
+from inspect import signature
 
 import pytest
 
+from ggufrun.commandline import library_commands
 from ggufrun.hub.client import Client
 from ggufrun.hub.searching import search
 from tests.hub import fake_api
@@ -59,6 +61,12 @@ def test_the_command_marks_what_is_gated_and_what_a_card_knows(full: FakeHub, ho
     assert "gated" not in lines[CARDED]
 
 
+def test_a_search_takes_no_revision() -> None:
+    assert "mirror" in signature(library_commands.search).parameters
+    assert "revision" not in signature(library_commands.search).parameters
+    assert {"mirror", "revision"} <= signature(library_commands.show).parameters.keys()
+
+
 def test_what_strangers_wrote_is_not_obeyed_by_the_terminal(hub: FakeHub, home: Home) -> None:
     hub.add_repo("owner/A-GGUF", {"A-Q4_0.gguf": b"x"}, licence="\x1b[31m[red]free[/red]\x07")
     done = home.ggufrun("search", "a-gguf", FORCE_COLOR="1", TERM="xterm-256color")
@@ -84,6 +92,7 @@ def test_the_command_as_json(full: FakeHub, home: Home) -> None:
         (["mistral"], 2, "does not know your token", {"HF_TOKEN": "hf_wrong"}),
         (["mistral"], 2, "characters that no token has", {"HF_TOKEN": "hf_wröng"}),
         (["mistral"], 1, "No answer from http://127.0.0.1:9", {"HF_ENDPOINT": "http://127.0.0.1:9"}),
+        (["mistral"], 2, "HF_ENDPOINT cannot be 'http://[bad'", {"HF_ENDPOINT": "http://[bad"}),
     ],
 )
 def test_the_command_says_what_is_the_matter(

@@ -1,11 +1,14 @@
 """The bytes that were read for a header: kept where a reading was broken off, and used by the pull that follows."""
 
+import errno
+import os
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
-from ggufrun.errors import HubRefused, WrongBytes
+from ggufrun.errors import HubRefused, InputError, WrongBytes
 from ggufrun.hub import remote_header as module
 from ggufrun.hub.remote_header import remote_header
 from tests.hub.fake_hub import FakeHub
@@ -105,3 +108,37 @@ def test_two_readings_at_once_are_one(hub: FakeHub, home: Home) -> None:
         thread.join(30)
     assert len(found) == 3 and len(set(found)) == 1
     assert hub.sent() == READ
+
+
+def test_a_folder_for_headers_that_is_none_costs_no_pull(hub: FakeHub, home: Home, cache: Path) -> None:
+    """As one on a disk that is full, or only for reading."""
+    cache.write_text("a file, not a folder")
+    with pytest.raises(InputError, match=f"{cache} cannot take the model's header.*XDG_CACHE_HOME"):
+        _header(hub, home)
+    assert pull_here(hub, home).read_bytes() == DATA
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_for_headers_that_may_not_be_read_costs_no_pull(hub: FakeHub, home: Home, cache: Path) -> None:
+    _header(hub, home)
+    cache.chmod(0)
+    try:
+        assert pull_here(hub, home).read_bytes() == DATA
+    finally:
+        cache.chmod(0o700)
+
+
+def test_a_beginning_that_cannot_be_read_or_removed_costs_no_pull(
+    hub: FakeHub, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _header(hub, home)
+    usual = Path.open
+
+    def unreadable(self: Path, *arguments: Any, **more: Any) -> Any:
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return usual(self, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", unreadable)
+    assert pull_here(hub, home).read_bytes() == DATA
+    assert hub.sent() == READ + len(DATA)

@@ -158,7 +158,7 @@ def test_files_from_before_a_known_fault_was_mended_are_told(hub: FakeHub, home:
     for modified, told in (("2026-04-30T00:00:00.000Z", True), ("2026-06-01T00:00:00.000Z", False)):
         hub.add_repo(repo, {"Mistral-Medium-3.5-128B-Q4_K_M.gguf": b"GGUF" + bytes(99)}, modified=modified)
         notes = shown(home, "mistral-medium-3.5", *MACHINE)["notes"]
-        assert any(note.startswith("Known to be bad") for note in notes) is told
+        assert any(note.startswith("Known to be wrong") for note in notes) is told
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ CARDS = (
         (" hf.co/owner/Any-GGUF:Q8_0 ", "owner/Any-GGUF", "Q8_0", None),
         ("https://huggingface.co/owner/Any-GGUF/", "owner/Any-GGUF", None, None),
         ("https://huggingface.co/owner/Any-GGUF/tree/main", "owner/Any-GGUF", None, None),
-        ("https://huggingface.co/owner/Any-GGUF/blob/main/BF16/a.gguf", "owner/Any-GGUF", None, None),
+        ("https://huggingface.co/owner/Any-GGUF/blob/main/BF16/a.gguf", "owner/Any-GGUF", "BF16-a", None),
+        ("https://huggingface.co/owner/Any-GGUF/blob/main/README.md", "owner/Any-GGUF", None, None),
+        ("https://huggingface.co/maker/Medium-128B/tree/other", "packer/Medium-128B-GGUF", None, "medium"),
         ("medium", "packer/Medium-128B-GGUF", None, "medium"),
         ("Medium-Latest:q4_k_m", "packer/Medium-128B-GGUF", "q4_k_m", "medium"),
         ("packer/medium-128b-gguf", "packer/Medium-128B-GGUF", None, "medium"),
@@ -59,6 +61,24 @@ def test_what_is_neither_is_not_found(text: str) -> None:
 def test_a_mistyped_name_gets_the_nearest() -> None:
     with pytest.raises(ModelNotFound, match="Did you mean medium"):
         parse_spec("mediun", CARDS)
+
+
+@pytest.mark.parametrize(
+    ("address", "quant", "revision"),
+    [
+        ("https://huggingface.co/owner/Any-GGUF/blob/main/any-Q4_K_M.gguf", "any-Q4_K_M", "main"),
+        ("https://huggingface.co/owner/Any-GGUF/resolve/v2/any-Q4_K_M.gguf?download=true", "any-Q4_K_M", "v2"),
+        ("hf.co/owner/Any-GGUF/blob/refs%2Fpr%2F3/BF16/a%20b-00002-of-00003.gguf", "BF16-a_b", "refs/pr/3"),
+        ("https://huggingface.co/owner/Any-GGUF/tree/v2/UD-Q4_K_XL/", "UD-Q4_K_XL", "v2"),
+        ("https://huggingface.co/owner/Any-GGUF/tree/v2", None, "v2"),
+        ("https://huggingface.co/owner/Any-GGUF", None, None),
+    ],
+)
+def test_a_pages_address_names_a_file_and_a_revision(address: str, quant: str | None, revision: str | None) -> None:
+    spec = parse_spec(address, CARDS)
+    assert (spec.repo, spec.quant, spec.revision) == ("owner/Any-GGUF", quant, revision)
+    assert spec.revision_of(None) == (revision or "main")
+    assert spec.revision_of("asked") == "asked"
 
 
 def test_a_package_is_not_on_the_hub() -> None:

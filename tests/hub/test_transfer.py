@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 
 from ggufrun.errors import HubError, WrongBytes
-from ggufrun.hub.checksum import check
 from ggufrun.hub.journal import Subject, read_journal
 from ggufrun.hub.lock import held, held_now
 from ggufrun.hub.partial import Partial, remove
@@ -23,6 +22,7 @@ from ggufrun.hub.pull_plan import MARGIN
 from ggufrun.hub.segments import MIB
 from ggufrun.hub.source import Source, _wait_s
 from ggufrun.hub.transfer import WORKERS, Patience, fetch
+from ggufrun.store.checksum import check
 from ggufrun.store.hub_cache import RepoCache
 from tests.hub.fake_hub import FakeHub
 from tests.hub.faults import Drop, IgnoredRange, Stall, Status
@@ -243,8 +243,8 @@ def test_a_checksum_is_sha256_or_what_git_makes_of_it(tmp_path: Path) -> None:
     check(path, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03", "x", counts.append)
     assert counts[-1] == 6
     check(path, "ce013625030ba8dba906f756967f9e9ca394464a", "x")  # `git hash-object` says so
-    for wrong in ("0" * 64, "0" * 40):
-        with pytest.raises(WrongBytes, match="x came whole"):
+    for wrong, kind in (("0" * 64, "sha256"), ("0" * 40, "git checksum")):
+        with pytest.raises(WrongBytes, match=f"x came whole, but its {kind} is"):
             check(path, wrong, "x")
 
 

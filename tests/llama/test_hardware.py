@@ -26,6 +26,12 @@ def test_the_machines_memory(group: Path) -> None:
     assert 0 < hardware.available_memory() < total
 
 
+def test_where_the_system_has_no_such_file(group: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_MEMORY", group / "none")
+    assert hardware.total_memory() == psutil.virtual_memory().total
+    assert 0 < hardware.available_memory() < hardware.total_memory()
+
+
 def test_a_containers_limit_is_kept(group: Path) -> None:
     write(group, str(100 << 20), used=30 << 20, idle=0)
     assert hardware.total_memory() == 100 << 20

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ggufrun.errors import InputError, OptionError
-from ggufrun.store.find import find
+from ggufrun.errors import InputError, ModelNotFound, OptionError
+from ggufrun.store.find import find, named_or_at
 from ggufrun.store.resolve import locate, resolve
 from tests.store.stores import OLDER, Stores, model_bytes, shard_bytes
 from tests.store.test_places import SMALL, STEM
@@ -81,6 +81,41 @@ def test_an_older_version_has_a_name_of_its_own(stores: Stores) -> None:
     assert name(stores, "a/B-GGUF:Q4_0-aaaaaaaa") == "a/B-GGUF:Q4_0-aaaaaaaa"
 
 
+def test_a_name_that_is_said_in_full_means_what_is_not_whole_too(stores: Stores) -> None:
+    stores.lm_studio("a/B-GGUF/b-Q4_0.gguf")
+    stores.hub_partial("a/B-GGUF", "b-Q4_0.gguf", 5 << 20, b"y" * 4096)
+    part = find("a/B-GGUF:Q4_0", stores.places, partial=True)
+    assert part is not None and part.source == "hub" and part.partial is not None
+    for spec in ("a/B-GGUF:Q4_0", "a/B-GGUF"):
+        whole = find(spec, stores.places)
+        assert whole is not None and whole.source == "lmstudio"
+
+
+def test_of_two_names_that_differ_in_case_the_one_that_is_typed_is_meant(stores: Stores) -> None:
+    for repo in ("Owner/X-GGUF", "owner/x-GGUF"):
+        stores.hub(repo, "x-Q4_0.gguf", model_bytes(repo))
+    assert name(stores, "owner/x-GGUF:Q4_0") == "owner/x-GGUF:Q4_0"
+    assert name(stores, "Owner/X-GGUF:Q4_0") == "Owner/X-GGUF:Q4_0"
+
+
+def test_a_path_to_one_of_a_models_files_means_the_model(stores: Stores) -> None:
+    stores.hub("a/B-GGUF", "b-Q4_0-00001-of-00002.gguf", shard_bytes(1, 2))
+    second = stores.hub("a/B-GGUF", "b-Q4_0-00002-of-00002.gguf", shard_bytes(2, 2))
+    assert (
+        named_or_at(str(second), stores.places).name
+        == named_or_at(str(second.resolve()), stores.places).name
+        == "a/B-GGUF:Q4_0"
+    )
+    stores.home.joinpath("else.gguf").write_bytes(model_bytes())
+    with pytest.raises(ModelNotFound, match="lies in none of the stores"):
+        named_or_at(str(stores.home / "else.gguf"), stores.places)
+    for path in ("/a/B-GGUF/b-Q4_0.gguf", "./b-Q4_0.gguf"):
+        with pytest.raises(ModelNotFound, match="There is no such file; `ggufrun list` shows what is here"):
+            named_or_at(path, stores.places)
+    with pytest.raises(ModelNotFound, match=r"'zzzz'\. `ggufrun list` shows what is here"):
+        named_or_at("zzzz", stores.places)
+
+
 def here(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The variables that make these the stores of this user."""
     for variable in ("HOME", "USERPROFILE"):
@@ -119,7 +154,7 @@ def test_what_is_not_here_says_how_to_fetch_it(full: Stores, monkeypatch: pytest
         "mistral-small-3.2:Q2_K": "no file of it is on this machine in that quant. Fetch it: ggufrun pull mistral-",
         "devstral-small-latest": "no file of it is on this machine. Fetch it: ggufrun pull devstral-small-latest",
         "https://huggingface.co/a/b": "a/b is not on this machine. Fetch it: ggufrun pull a/b",
-        "someone/Begun-GGUF:Q4_0": "is here in part only (0.0 of 0.0 GB). Fetch the rest: ggufrun pull someone/Begun-",
+        "someone/Begun-GGUF:Q4_0": "is here in part only (0.0 of 5.2 MB). Fetch the rest: ggufrun pull someone/Begun-",
         "someone/Begun-GGUF": "is here in part only",
         "mistral:8b": "Did you mean mistral:7b",
         "studio-Q6_L": "studio-Q6_K",

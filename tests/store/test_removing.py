@@ -9,7 +9,7 @@ import pytest
 
 from ggufrun.errors import InputError, OptionError
 from ggufrun.store.find import find
-from ggufrun.store.removing import remove
+from ggufrun.store.removing import remove, remove_damaged
 from tests.store.stores import OLDER, Stores, model_bytes, shard_bytes
 
 LOCKS: list[Path] = []
@@ -90,6 +90,59 @@ def test_a_split_set_goes_whole_and_so_does_what_came_in_part(stores: Stores) ->
     assert left(stores) == set()
 
 
+def test_with_the_last_model_goes_what_came_of_a_projector(stores: Stores) -> None:
+    stores.hub("a/B-GGUF", "b-Q4_0.gguf")
+    stores.hub("a/B-GGUF", "b-Q8_0.gguf")
+    partial = stores.hub_partial("a/B-GGUF", "mmproj-F16.gguf", 1 << 20, b"x" * 8192)
+    rm(stores, "a/B-GGUF:Q8_0")
+    assert partial.exists()
+    rm(stores, "a/B-GGUF:Q4_0")
+    assert left(stores) == set()
+
+
+def test_what_a_kill_left_of_a_deletion_goes(stores: Stores) -> None:
+    stores.hub("a/B-GGUF", "b-Q4_0.gguf").unlink()
+    kept = stores.hub("a/B-GGUF", "b-Q8_0.gguf")
+    assert rm(stores, "a/B-GGUF:left-over") > 0
+    assert kept.exists() and len(left(stores)) == 3  # a ref, a link and its blob
+    stores.hub("a/B-GGUF", "b-Q4_0.gguf").unlink()
+    (kept.resolve().parent / f"{'d' * 64}.ggufrun.journal.incomplete.new").write_bytes(b"{")
+    rm(stores, "a/B-GGUF")
+    assert left(stores) == set()
+
+
+def test_left_overs_that_are_being_fetched_stay(stores: Stores) -> None:
+    stores.hub("a/B-GGUF", "b-Q4_0.gguf")
+    partial = stores.hub_partial("a/B-GGUF", "mmproj-F16.gguf", 1 << 20, b"x" * 8192)
+    model = find("a/B-GGUF", stores.places)
+
+    @contextmanager
+    def one_taken(lock: Path) -> Iterator[bool]:
+        yield not partial.name.startswith(lock.stem)
+
+    assert model is not None and remove(model, one_taken) > 0
+    assert partial.exists() and find("a/B-GGUF:Q4_0", stores.places, partial=True) is None
+
+
+def test_a_part_goes_by_its_own_name_and_the_model_stays(stores: Stores) -> None:
+    whole = stores.hub("a/B-GGUF", "b-Q4_0.gguf")
+    part = whole.resolve().parent / f"{'e' * 64}.1234abcd.incomplete"
+    part.write_bytes(b"x" * 5000)
+    rm(stores, "a/B-GGUF:part-eeeeeeee")
+    assert whole.exists() and not part.exists()
+
+
+def test_damaged_bytes_go_whoever_shows_them(stores: Stores) -> None:
+    stores.hub("a/B-GGUF", "b-Q4_0.gguf", model_bytes("same"))
+    stores.hub("a/B-GGUF", "b-Q4_0.gguf.bak", model_bytes("same"))
+    whole = stores.hub("a/B-GGUF", "b-Q8_0.gguf")
+    model = find("a/B-GGUF:Q4_0", stores.places)
+    assert model is not None
+    blob = model.path.resolve()
+    assert remove_damaged(model, model.files[0], free) > 0
+    assert not blob.exists() and whole.exists()
+
+
 def test_a_download_under_way_is_not_disturbed(stores: Stores) -> None:
     partial = stores.hub_partial("a/B-GGUF", "b-Q4_0.gguf", 1 << 20, b"x" * 8192)
     model = find("a/B-GGUF", stores.places, partial=True)
@@ -129,7 +182,7 @@ def test_no_link_is_followed_out_of_the_store(stores: Stores) -> None:
     link = stores.hub("a/B-GGUF", "b-Q4_0.gguf")
     link.unlink()
     link.symlink_to(outside / "kept-Q4_0.gguf")
-    assert rm(stores, "a/B-GGUF") == 0
+    assert rm(stores, "a/B-GGUF") <= len(model_bytes("b-Q4_0.gguf"))  # the blob, which nothing showed any more
     whole = stores.hub("a/C-GGUF", "c-Q4_0.gguf")
     whole.resolve().replace(whole)  # as where links are not allowed
     snapshots = whole.parent.parent

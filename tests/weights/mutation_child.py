@@ -10,11 +10,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from ggufrun.fit.machine import Gpu, Machine
+from ggufrun.weights.header import Header
 from tests.weights.mutations import structure_of, variant
 from tests.weights.vocabularies import vocabulary
 
+_GB = 1 << 30
+_PLAIN = Machine((), 16 * _GB, 14 * _GB, 50e9, "estimated", here=False)
+MACHINES = (_PLAIN, replace(_PLAIN, gpus=(Gpu("CUDA0", "a card", 8 * _GB, 7 * _GB, 500e9, "estimated"),)))
 READER_BYTES, LOADER_BYTES = 1 << 30, 6 << 30  # of address space; llama.cpp's libraries alone reserve some
 
 
@@ -50,8 +56,27 @@ def read(path: Path) -> str:
                 header.raw_strings(key)
     except ModelFileError as error:
         return "refused" if error.reason and "\n" not in str(error) else f"says {error!r}"
+    if odd := plan(header):
+        return odd
     ends = [header.data_offset + tensor.offset + (tensor.size or 0) for tensor in header.tensors]
     return "accepted" if max(ends, default=0) <= header.file_size else "its tensors end behind the file"
+
+
+def plan(header: Header) -> str:
+    """What is wrong with a plan for it; "" where there is one, or a refusal in words."""
+    from ggufrun.errors import ModelFileError
+    from ggufrun.fit.planner import make_plan
+    from ggufrun.fit.subject import Subject, Wishes
+
+    subject = Subject(header.path, (header,), "variant")
+    for machine in MACHINES:
+        try:
+            made = make_plan(subject, machine, Wishes(), None)
+        except ModelFileError as error:
+            return "" if error.reason and "\n" not in str(error) else f"says {error!r}"
+        if (made.predicted_tok_s or 0) < 0 or any(use.needed < 0 for use in made.devices):
+            return "a plan with less than nothing"
+    return ""
 
 
 def load(path: Path) -> str:

@@ -79,6 +79,8 @@ def test_the_hosted_names_lead_to_the_models_that_they_name() -> None:
 
     assert named("mistral-small-latest") == named("mistral-small-2603") == ["mistral-small-4"]
     assert named("mistral-small-2506") == ["mistral-small-3.2"]
+    assert named("mistral-medium-latest") == named("mistral-medium-3-5") == ["mistral-medium-3.5"]
+    assert named("mistral-medium-3") == []  # another model, with another price
     assert named("devstral-small-latest") == ["devstral-small-2"]
     assert named("ministral-8b-latest") == ["ministral-3-8b"]
 

@@ -161,7 +161,7 @@ def test_every_byte_flipped_in_every_way_that_matters(tmp_path: Path, every: int
     assert refusals > 500 // every
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=3 * settings().max_examples, deadline=1000)
 @given(
     st.lists(st.tuples(st.integers(4, 10_000), st.binary(min_size=1, max_size=9)), max_size=4), st.integers(0, 10_000)
 )

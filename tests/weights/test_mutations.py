@@ -47,6 +47,7 @@ def attempt(how: str, seed: Path | None, count: int, folder: Path) -> Tried:
 
 def _died(tried: Tried, done: "subprocess.CompletedProcess[str]", at: int) -> int:
     numbers = [json.loads(line).get("number") for line in done.stdout.splitlines()]
+    assert numbers, done.stderr  # it did not even begin
     last = max((number for number in numbers if number is not None), default=at)
     tried.odd[last] = f"died of {done.returncode}: {done.stderr[-300:]}"
     return last + 1

@@ -3,6 +3,7 @@
 `begin` is the dependency of the routes that answer with a model, `administer` that of those that manage.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 from ggufrun.api.calls.batch import Asked
 from ggufrun.api.calls.dialect import Dialect, dialect_of
@@ -52,6 +53,7 @@ class Call:
         self.meter = Meter()
         self.info: ModelInfo | None = None  # of the model that it means, whether or not it gets it
         self.transcript: Transcript | None = None  # with --log-prompts only
+        self.detached = False  # it goes on without its request, and who answers it closes it
         self.started = time.time()
         self._clock = time.perf_counter()
         self._closed = False
@@ -60,6 +62,11 @@ class Call:
     @property
     def strict(self) -> bool:
         return self.gateway.settings.strict
+
+    def detach(self) -> None:
+        """Go on when the request is answered, and whether or not its client stays."""
+        self.detached = True
+        self.request = Request(self.request.scope, receive=_nothing)
 
     @asynccontextmanager
     async def model(self, name: str) -> AsyncIterator[ChatModel]:
@@ -172,6 +179,12 @@ async def begin(request: Request, key: Annotated[Key | None, Depends(authorized)
     """The dependency of every route that answers with a model."""
     call = request.scope[_CALL] = Call(gateway_of(request), request, key)
     return call
+
+
+async def _nothing() -> Message:
+    """Of a client that never leaves."""
+    await asyncio.Event().wait()
+    raise AssertionError  # mypy cannot know that nobody sets it
 
 
 def call_of(scope: Scope) -> Call | None:

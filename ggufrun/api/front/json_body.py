@@ -3,6 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _TYPE = b"content-type"
+_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class JsonBody:
@@ -12,7 +13,7 @@ class JsonBody:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
             others = [(name, value) for name, value in scope["headers"] if name != _TYPE]
             scope["headers"] = [*others, (_TYPE, b"application/json")]  # in place: `Recorder` reads this scope later
         await self._app(scope, receive, send)

@@ -33,7 +33,8 @@ class Recorder:
             await self._app(scope, receive, watched)
         finally:
             if (call := call_of(scope)) is not None:
-                call.close(status, _reason(status))
+                if not call.detached:
+                    call.close(status, _reason(status))
             else:
                 self._metrics.count(endpoint_of(scope), "", status)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -71,6 +71,15 @@ class ManagedModels(BaseModel):
     data: list[ManagedModel]
 
 
+class NewModel(Body):
+    spec: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="What `ggufrun serve` takes: a name of /library/local, a card's, a path.",
+        examples=["demo"],
+    )
+
+
 class UsageSums(BaseModel):
     """Tokens, medians of seconds and speed, and what the hosted models would have cost in USD."""
 
@@ -124,6 +133,20 @@ class Stopping(BaseModel):
 @router.get("/models", summary="List the models and their states", responses=_REFUSED)
 async def managed_models(gateway: Administered) -> ManagedModels:
     return ManagedModels(data=[ManagedModel.of(model) for model in gateway.models.served()])
+
+
+@router.post("/models", summary="Serve one more model", responses=errors(400, 401, 403, 404, 422, 503), status_code=201)
+async def add_model(body: NewModel, gateway: Administered) -> ManagedModel:
+    """It is loaded when it is first asked for, or by `/load`. What the server was started with holds for it, too."""
+    return ManagedModel.of(_find(gateway, await gateway.models.add(body.spec)))
+
+
+@router.delete("/models/{name:path}", summary="Serve a model no more", responses=_UNKNOWN | errors(400))
+async def remove_model(name: str, gateway: Administered, request: Request) -> ManagedModel:
+    """Answers with its last state once its memory is free. Requests that it answers are not cut; its file stays."""
+    found = _find(gateway, name)
+    await unless_left(request.receive, gateway.models.remove(found.info.name))
+    return ManagedModel.of(replace(found, state="unloaded", active=0, progress=0.0))
 
 
 @router.get("/models/{name:path}", summary="One model's state", responses=_UNKNOWN)

@@ -1,0 +1,95 @@
+"""An answer while it comes: the chat events of one run, added up to the message that the chat keeps."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ggufrun.api.calls.usage import timings, usage
+from ggufrun.chat.types import (
+    ChatEvent,
+    ChoiceFinished,
+    Completed,
+    Price,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+)
+from ggufrun.records.chat_messages import ChatMessage
+
+
+class Answer:
+    """`message` is the empty one, or the answer that is gone on with: the model then begins with its text again."""
+
+    def __init__(self, message: ChatMessage, price: Price | None) -> None:
+        self._message, self._price = message, price
+        self._text = [message.text]
+        self._thinking = [message.thinking]
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._again = message.text  # what the model is still to repeat
+        self._meta: dict[str, Any] = dict(message.meta)
+        self._thinks_since: float | None = None
+
+    def add(self, event: ChatEvent) -> ChatEvent | None:
+        """What of the event is new to the reader of the message."""
+        match event:
+            case TextDelta(text):
+                self._end_thought()
+                text = self._without_repeated(text)
+                self._text.append(text)
+                return replace(event, text=text) if text else None
+            case ThinkingDelta(text):
+                self._thinks_since = self._thinks_since or time.perf_counter()
+                self._thinking.append(text)
+                if event.closed:
+                    self._end_thought()
+            case ToolCallDelta():
+                self._end_thought()
+                self._add_call(event)
+            case ChoiceFinished():
+                self._meta["finish_reason"] = event.reason
+            case Completed():
+                self._meta |= {"usage": usage(event, self._price), "timings": timings(event)}
+            case Started():
+                self._meta["context"] = event.context
+        return event
+
+    def end(self, state: str, **meta: Any) -> ChatMessage:
+        self._end_thought()
+        self._meta |= {"state": state, **meta}
+        return self.message()
+
+    def message(self) -> ChatMessage:
+        """As far as it has come."""
+        self._text, self._thinking = ["".join(self._text)], ["".join(self._thinking)]
+        calls = [*self._message.tool_calls, *(_copy(self._calls[index]) for index in sorted(self._calls))]
+        return replace(
+            self._message, content=self._text[0], thinking=self._thinking[0], tool_calls=calls, meta=dict(self._meta)
+        )
+
+    def _without_repeated(self, text: str) -> str:
+        again = self._again
+        if not again:
+            return text
+        if again.startswith(text):
+            self._again = again[len(text) :]
+            return ""
+        self._again = ""
+        return text.removeprefix(again)
+
+    def _add_call(self, event: ToolCallDelta) -> None:
+        empty = {"id": event.id, "type": "function", "function": {"name": "", "arguments": ""}}
+        function = self._calls.setdefault(event.index, empty)["function"]
+        function["name"] += event.name
+        function["arguments"] += event.arguments
+
+    def _end_thought(self) -> None:
+        if self._thinks_since is not None:
+            took = 1e3 * (time.perf_counter() - self._thinks_since)
+            self._meta["thinking_ms"] = round(self._meta.get("thinking_ms", 0) + took)
+            self._thinks_since = None
+
+
+def _copy(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {**call, "function": dict(call["function"])}

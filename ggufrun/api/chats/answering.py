@@ -1,0 +1,130 @@
+"""How a run is answered: as a request to /v1/chat/completions is, but into the chat, and whoever reads along.
+
+The answer is stored twice a second while it comes, and whole when it ends, however it ends.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Final
+
+from ggufrun.api.calls.call import Call
+from ggufrun.api.chats.answer import Answer
+from ggufrun.api.chats.owned import Owned
+from ggufrun.api.chats.question import Question
+from ggufrun.api.chats.run import Run
+from ggufrun.api.errors import envelope_of, reply_to
+from ggufrun.chat.types import ChatEvent, ChatRequest, ModelInfo
+from ggufrun.errors import ChatBusy, GgufrunError, StoreBusy
+from ggufrun.records.chat_messages import ChatMessage
+
+WRITE_S: Final = 0.5
+_TRIES: Final = 3  # to store the whole answer
+_log = logging.getLogger(__name__)
+
+
+class Answering:
+    """Of one run. `call` is its own from now on."""
+
+    def __init__(self, chats: Owned, call: Call, question: Question, request: ChatRequest) -> None:
+        self._chats, self._call, self._question, self._request = chats, call, question, request
+        self._answer: Answer | None = None  # None: not begun
+        self._dirty = False  # something of it is not stored
+        self._over = asyncio.Event()
+
+    async def __call__(self, run: Run) -> None:
+        """Raises what comes before the answer has begun."""
+        writer: asyncio.Task[None] | None = None
+        state, failure = "done", dict[str, Any]()
+        try:
+            async with (
+                self._call.model(self._question.model) as model,
+                aclosing(model.complete(self._request, self._call.meter)) as events,
+            ):
+                first = await anext(events)  # raises what is wrong with the request
+                await self._begin(run, model.info)
+                writer = asyncio.create_task(self._write(run))
+                self._take(run, first)
+                async for event in events:
+                    self._take(run, event)
+        except asyncio.CancelledError:
+            self._call.close(499, "cancelled")
+            state = "stopped"
+            if self._answer is None:
+                raise
+        except Exception as error:
+            state, failure = "failed", {"error": self._failure(run, error)}
+            if self._answer is None:
+                raise
+        run.finishes()
+        self._over.set()
+        if writer is not None:
+            await writer
+        await self._end(run, state, failure)
+
+    async def _begin(self, run: Run, info: ModelInfo) -> None:
+        question = self._question
+        kept = {name: value for name, value in question.answer.meta.items() if name == "thinking_ms"}
+        meta = {"state": "running", "run": run.id, "model": info.name, **kept}
+        message = replace(question.answer, meta=meta)
+        await run.undisturbed(asyncio.to_thread(self._store, run, message))
+        self._answer = Answer(message, info.price)
+        run.has_begun(message)
+
+    def _store(self, run: Run, message: ChatMessage) -> None:
+        stored, question = self._chats.store.runs, self._question
+        try:
+            stored.begin(run.chat, run.id, question.added, message, new=not question.continued)
+        except ChatBusy:  # perhaps by a process that has ended
+            stored.sweep(self._chats.runs.ids)
+            stored.begin(run.chat, run.id, question.added, message, new=not question.continued)
+
+    def _take(self, run: Run, event: ChatEvent) -> None:
+        if self._answer is not None and (new := self._answer.add(event)) is not None:
+            self._dirty = True
+            run.events.add(new)
+        if self._call.transcript is not None:
+            self._call.transcript.add(event)
+        self._call.watch(event)
+
+    def _failure(self, run: Run, error: Exception) -> object:
+        reply = reply_to(error)
+        self._call.close(reply.status, reply.type)
+        if self._answer is not None and not isinstance(error, GgufrunError):
+            _log.exception("Run %s failed.", run.id)
+        return envelope_of(error)["error"]
+
+    async def _write(self, run: Run) -> None:
+        """Store what has come, now and then, until the answer is over."""
+        while not self._over.is_set():
+            try:
+                await asyncio.wait_for(self._over.wait(), WRITE_S)
+            except TimeoutError:
+                if self._dirty and self._answer is not None:
+                    self._dirty = False
+                    await self._write_once(run, self._answer.message())
+
+    async def _write_once(self, run: Run, message: ChatMessage) -> None:
+        try:
+            there = await asyncio.to_thread(self._chats.store.runs.write, message)
+        except (StoreBusy, sqlite3.Error) as error:
+            self._dirty = True
+            _log.warning("The answer of run %s cannot be stored now: %s", run.id, error)
+        else:
+            if not there:  # its chat was deleted
+                run.cancel()
+
+    async def _end(self, run: Run, state: str, failure: dict[str, Any]) -> None:
+        if self._answer is None:
+            return
+        message = self._answer.end(state, **failure)
+        for attempt in range(_TRIES):
+            try:
+                await asyncio.to_thread(self._chats.store.runs.end, run.chat, run.id, message)
+                break
+            except (StoreBusy, sqlite3.Error) as error:
+                _log.warning("The answer of run %s could not be stored: %s", run.id, error)
+                await asyncio.sleep(attempt)
+        run.events.end(message)

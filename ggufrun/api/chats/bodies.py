@@ -1,0 +1,124 @@
+"""The bodies of requests about chats: how an answer is asked for, what a chat has, and what is said in it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from ggufrun.api.conversation.incoming import Body
+from ggufrun.records.chat_messages import ChatMessage
+
+Content = str | list[dict[str, Any]]
+Title = Annotated[str, Field(max_length=500)]
+ModelName = Annotated[str, Field(max_length=500, description='"": the only one that is served.')]
+
+
+class ChatSettings(Body):
+    """How the answers of a chat are asked for."""
+
+    system: str | None = Field(default=None, description="The system message in front of the conversation.")
+    sampling: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Fields of /v1/chat/completions: temperature, max_tokens, stop, reasoning_effort and so on.",
+        examples=[{"temperature": 0.3, "max_tokens": 500}],
+    )
+    answer_schema: Annotated[
+        dict[str, Any] | bool | None, Field(alias="schema", description="A JSON schema that answers must match.")
+    ] = None
+    tools: list[dict[str, Any]] | None = Field(default=None, description="As in /v1/chat/completions.")
+
+    def written(self) -> dict[str, Any]:
+        """What was given of it, under the names that clients use."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class NewChat(Body):
+    title: Title = ""
+    model: ModelName = ""
+    settings: ChatSettings = ChatSettings()
+
+
+class ChatChanges(Body):
+    """What is given changes; `settings` as a whole."""
+
+    title: Title | None = None
+    model: ModelName | None = None
+    settings: ChatSettings | None = None
+    head: str | None = Field(None, description="The message whose branch is shown.")
+
+
+class NewMessage(Body):
+    """Below `parent`; beside `sibling_of`, as an edited one is; else below the chat's head."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "user", "content": "Why is the sky blue?"}]})
+
+    role: Literal["user", "assistant", "tool"] = "user"
+    content: Content = ""
+    thinking: str = ""
+    tool_calls: list[dict[str, Any]] = Field(default_factory=list)
+    tool_call_id: str | None = Field(None, description="Of the call that a message of role tool has the result of.")
+    name: str | None = None
+    parent: str | None = None
+    sibling_of: str | None = None
+
+    def message(self, parent: str | None) -> ChatMessage:
+        return ChatMessage(
+            role=self.role,
+            content=self.content,
+            thinking=self.thinking,
+            tool_calls=self.tool_calls,
+            tool_call_id=self.tool_call_id,
+            name=self.name,
+            parent=parent,
+        )
+
+
+class RunBody(Body):
+    """What is to be answered: a new `message`, what stands at `parent`, or at the chat's head. Or `continue` an answer.
+
+    `model` and `settings` hold for this run, each of the settings instead of the chat's.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"message": {"content": "Why is the sky blue?"}},
+                {"parent": "3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f", "settings": {"sampling": {"temperature": 1}}},
+            ]
+        }
+    )
+
+    message: NewMessage | None = None
+    parent: str | None = Field(None, description="Answer this message anew.")
+    continued: Annotated[str | None, Field(alias="continue", description="Go on with this answer.")] = None
+    model: ModelName | None = None
+    settings: ChatSettings | None = None
+
+
+class PresetBody(Body):
+    model: ModelName = ""
+    settings: ChatSettings = ChatSettings()
+
+
+class ExportedMessage(Body):
+    id: str
+    parent: str | None = None
+    role: Literal["user", "assistant", "tool"]
+    content: Content = ""
+    thinking: str = ""
+    tool_calls: list[dict[str, Any]] = Field(default_factory=list)
+    tool_call_id: str | None = None
+    name: str | None = None
+    meta: dict[str, Any] = Field(default_factory=dict)
+    created: float = Field(0.0, ge=0, lt=1e12)
+
+
+class ExportedChat(Body):
+    """A chat as its export writes it. Parents stand before their children."""
+
+    format: Literal["ggufrun-chat"]
+    version: Literal[1]
+    title: Title = ""
+    model: ModelName = ""
+    settings: ChatSettings = ChatSettings()
+    head: str | None = None
+    messages: list[ExportedMessage] = Field(default_factory=list)
