@@ -8,6 +8,7 @@ GgufrunError
 │   │   └── UnknownJob            no pull or check of the server has this id
 │   ├── ModelNotFound         no such model name, with the nearest names
 │   ├── ModelFileError        a file that is missing, damaged, foreign or unsupported
+│   │   └── NamedFileError        the same, of a file that the request itself names
 │   ├── OutOfMemory           the model does not fit
 │   ├── HubRefused            the hub does not give this
 │   │   ├── RepoNotFound          no such repository, or a private one
@@ -137,6 +138,10 @@ class ModelFileError(InputError):
     def __init__(self, path: str | Path, reason: str, hint: str = "") -> None:
         super().__init__(f"{path}: {reason}.", hint)
         self.path, self.reason = Path(path), reason
+
+
+class NamedFileError(ModelFileError):
+    """The request is wrong, not what is served."""
 
 
 class OutOfMemory(InputError):

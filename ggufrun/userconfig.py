@@ -17,6 +17,7 @@ from ggufrun.chat.types import ChatOptions, Effort
 from ggufrun.errors import OptionError, RequestError
 from ggufrun.settings import EngineSettings, FlashAttention, KvType, LoraSpec, ModelSettings
 from ggufrun.validation import first_problem
+from ggufrun.weights.folders import data_folder as data_folder
 from ggufrun.weights.folders import default_data_folder
 
 FILE_NAME: Final = "ggufrun.toml"
@@ -135,12 +136,6 @@ class UserSettings:
         tables = (self.models.get(known.lower()) for known in (name, *aliases))
         own = next((table for table in tables if table is not None), UserOptions())
         return _arguments({**_written(self.defaults), **_written(own)}, self.folder)
-
-
-def data_folder(environ: Mapping[str, str]) -> Path:
-    """GGUFRUN_HOME, else the platform's data folder. It need not exist."""
-    home = environ.get("GGUFRUN_HOME", "")
-    return Path(os.path.expanduser(home)) if home else default_data_folder()
 
 
 def load_user_settings(path: Path | None = None) -> UserSettings:

@@ -82,7 +82,7 @@ def _detail(found: _Found) -> dict[str, Any]:
 def _found(error: Mapping[str, Any], body: Any) -> _Found:
     kind, loc = str(error["type"]), tuple(error["loc"])
     message = _OTHER_WORDS.get(kind, str(error["msg"]).removeprefix("Value error, "))
-    if loc == ("body",):
+    if loc == ("body",) and kind != "value_error":  # those say themselves what they mean
         message = "The body is empty: send a JSON object" if kind == "missing" else "The body should be a JSON object"
     if body is None or loc[:1] != ("body",):
         return _Found(loc, message, kind)

@@ -44,7 +44,7 @@ async def serve(gateway: Gateway, listener: Listener, *, ui: bool) -> None:
         try:
             await server.serve(sockets=sockets)
         finally:
-            await gateway.runs.close()
+            await gateway.runs.close(gateway.chats)
 
 
 class _Server(uvicorn.Server):

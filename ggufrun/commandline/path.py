@@ -3,7 +3,7 @@
 import os
 
 from ggufrun.store.resolve import locate
-from ggufrun.userconfig import data_folder
+from ggufrun.weights.folders import data_folder
 
 
 def path(name: str) -> None:

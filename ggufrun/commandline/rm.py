@@ -10,7 +10,7 @@ from ggufrun.store.find import named_or_at
 from ggufrun.store.places import Places
 from ggufrun.store.removing import check_removable, remove
 from ggufrun.store.stored import SOURCES, StoredModel
-from ggufrun.userconfig import data_folder
+from ggufrun.weights.folders import data_folder
 
 
 def rm(name: str, *, sure: bool) -> None:

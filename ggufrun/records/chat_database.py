@@ -1,10 +1,12 @@
 """The SQLite file of chats: its schema, the connections that threads share, and which processes use it."""
 
 import json
+import math
 import os
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,16 +15,19 @@ from typing import Any, Final
 import psutil
 
 from ggufrun.errors import OutOfRange
-from ggufrun.records.database import Schema, busy_is_told, connect
+from ggufrun.records.database import BUSY_S, Schema, busy_is_told, connect
 
 CHATS_FILE: Final = "chats.db"  # in the data folder
+_AGAIN_S: Final = 0.02  # until a file that another process writes to is tried again
+_HURRY_S: Final = 0.3
 _CLOCK_S: Final = 5.0  # two processes may not agree exactly on when a third one has started
 
 CHATS: Final = Schema(
     "chats",
     (
+        # A number is never used again: who still has a deleted chat's must not write into another owner's.
         """CREATE TABLE chats (
-            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, title TEXT NOT NULL,
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, title TEXT NOT NULL,
             model TEXT NOT NULL, settings TEXT NOT NULL, head TEXT, created REAL NOT NULL, updated REAL NOT NULL
         ) STRICT""",
         "CREATE INDEX chats_by_owner ON chats (owner, updated, number)",
@@ -54,7 +59,10 @@ class ChatDatabase:
     def __init__(self, path: Path) -> None:
         """Raises OptionError where the file cannot be used."""
         self._reader, self._writer = connect(path, schema=CHATS), connect(path, schema=CHATS)
-        self._writer.execute("PRAGMA secure_delete = ON")  # what is deleted does not stay in the file
+        # Deleted rows are overwritten; the index of words (FTS5) may hold pieces of three letters until it is merged.
+        self._writer.execute("PRAGMA secure_delete = ON")
+        self._writer.execute("PRAGMA busy_timeout = 0")  # `_begin` waits, so that `hurry` can end that
+        self._hurried = math.inf  # when nobody waits any longer
         for each in (self._reader, self._writer):
             each.row_factory = sqlite3.Row
         self._reading, self._writing = threading.Lock(), threading.Lock()
@@ -84,7 +92,7 @@ class ChatDatabase:
     def change(self) -> Iterator[sqlite3.Cursor]:
         """One transaction. Its rows are read by name."""
         with self._writing, busy_is_told(CHATS.holds):
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield self._writer.cursor()
                 self._writer.execute("COMMIT")
@@ -93,10 +101,26 @@ class ChatDatabase:
                     self._writer.execute("ROLLBACK")
                 raise
 
+    def hurry(self) -> None:
+        """The server ends: all that wait for another process, now or later, soon give up together."""
+        self._hurried = min(self._hurried, time.monotonic() + _HURRY_S)
+
     def close(self) -> None:
         with self._writing, self._reading:
             self._writer.close()
             self._reader.close()
+
+    def _begin(self) -> None:
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                over = time.monotonic() >= min(until, self._hurried)
+                if over or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            time.sleep(_AGAIN_S)
 
 
 def to_json(value: object) -> str:

@@ -15,8 +15,9 @@ from ggufrun.records.chat_search import TextIndex
 TITLE: Final = 60  # characters of the title that a chat without one takes from its first message
 _JSON: Final = ("content", "tool_calls", "meta")
 _INSERT: Final = """INSERT INTO messages
-    (id, chat, parent, role, content, thinking, tool_calls, tool_call_id, name, meta, created)
-    VALUES (:id, :chat, :parent, :role, :content, :thinking, :tool_calls, :tool_call_id, :name, :meta, :created)"""
+    (number, id, chat, parent, role, content, thinking, tool_calls, tool_call_id, name, meta, created)
+    VALUES (:number, :id, :chat, :parent, :role, :content, :thinking, :tool_calls, :tool_call_id, :name,
+        :meta, :created)"""
 _BRANCH: Final = """WITH RECURSIVE branch (number, parent) AS (
         SELECT number, parent FROM messages WHERE chat = ?1 AND id = ?2
         UNION SELECT m.number, m.parent FROM messages m JOIN branch ON m.id = branch.parent WHERE m.chat = ?1
@@ -93,10 +94,10 @@ class Messages:
 
     def insert(self, cursor: sqlite3.Cursor, chat: int, messages: Sequence[ChatMessage]) -> None:
         """`add`, in a transaction."""
-        for message in messages:
-            row = {name: to_json(value) if name in _JSON else value for name, value in asdict(message).items()}
-            cursor.execute(_INSERT, row | {"chat": chat})
-            self._texts.put(cursor, int(cursor.lastrowid or 0), chat, message.text)
+        last = cursor.execute("SELECT coalesce(max(number), 0) AS last FROM messages").fetchone()["last"]
+        numbered = list(enumerate(messages, last + 1))
+        cursor.executemany(_INSERT, ({**_row(message), "number": number, "chat": chat} for number, message in numbered))
+        self._texts.add(cursor, chat, ((number, message.text) for number, message in numbered))
         self.show(cursor, chat, messages[-1].id)
         self._title(cursor, chat, messages)
 
@@ -116,7 +117,7 @@ class Messages:
         """There is something new: the chat comes first, and shows that. Raises ChatNotFound where it is gone."""
         cursor.execute("UPDATE chats SET head = ?, updated = ? WHERE number = ?", (head, time.time(), chat))
         if not cursor.rowcount:
-            raise ChatNotFound("chat", str(chat), "It was deleted meanwhile.")
+            raise ChatNotFound("chat of the message", head, "It was deleted meanwhile.")
 
     def _title(self, cursor: sqlite3.Cursor, chat: int, messages: Sequence[ChatMessage]) -> None:
         """A chat without a title is called as its first question begins."""
@@ -125,6 +126,10 @@ class Messages:
         cursor.execute("UPDATE chats SET title = ? WHERE number = ? AND title = ''", (title, chat))
         if title and cursor.rowcount:
             self._texts.put(cursor, -chat, chat, title)
+
+
+def _row(message: ChatMessage) -> dict[str, Any]:
+    return {name: to_json(value) if name in _JSON else value for name, value in asdict(message).items()}
 
 
 def _message(row: sqlite3.Row) -> ChatMessage:

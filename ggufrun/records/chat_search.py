@@ -5,6 +5,7 @@
 
 import sqlite3
 import unicodedata
+from collections.abc import Iterable
 from typing import Any, Final
 
 from ggufrun.records.chat_database import ChatDatabase
@@ -25,10 +26,15 @@ class TextIndex:
     def put(self, cursor: sqlite3.Cursor, number: int, chat: int, text: str) -> None:
         """The text of this number, instead of an earlier one."""
         self._remove(cursor, "number = ?", number)
-        text = _folded(text)
-        cursor.execute("INSERT INTO texts (number, chat, text) VALUES (?, ?, ?)", (number, chat, text))
+        self.add(cursor, chat, [(number, text)])
+
+    def add(self, cursor: sqlite3.Cursor, chat: int, texts: Iterable[tuple[int, str]]) -> None:
+        """Numbers that had no text, each with its own."""
+        folded = [(number, _folded(text)) for number, text in texts]
+        rows = ((number, chat, text) for number, text in folded)
+        cursor.executemany("INSERT INTO texts (number, chat, text) VALUES (?, ?, ?)", rows)
         if self._indexed:
-            cursor.execute("INSERT INTO text_index (rowid, text) VALUES (?, ?)", (number, text))
+            cursor.executemany("INSERT INTO text_index (rowid, text) VALUES (?, ?)", folded)
 
     def drop(self, cursor: sqlite3.Cursor, chat: int) -> None:
         """All texts of a chat."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ggufrun.errors import ChatNotFound, OutOfRange, cut
 from ggufrun.records.chat_database import ChatDatabase, to_json
-from ggufrun.records.chat_messages import Messages
+from ggufrun.records.chat_messages import ChatMessage, Messages
 from ggufrun.records.chat_runs import StoredRuns
 from ggufrun.records.chat_search import TextIndex
 from ggufrun.records.presets import Presets
@@ -50,10 +50,23 @@ class ChatStore:
         self.presets = Presets(self._database)
         self.runs.sweep()
 
+    def hurry(self) -> None:
+        """The server ends: nobody waits long for another process any more."""
+        self._database.hurry()
+
     def close(self) -> None:
         self._database.close()
 
-    def create(self, owner: str, title: str = "", model: str = "", settings: Mapping[str, Any] | None = None) -> Chat:
+    def create(
+        self,
+        owner: str,
+        title: str = "",
+        model: str = "",
+        settings: Mapping[str, Any] | None = None,
+        messages: Sequence[ChatMessage] = (),
+        head: str | None = None,
+    ) -> Chat:
+        """With `messages`, of which `head` is shown: all of it or none."""
         id, now = uuid.uuid4().hex, time.time()
         row = (id, owner, title, model, to_json(settings or {}), now, now)
         with self._database.change() as cursor:
@@ -61,7 +74,11 @@ class ChatStore:
                 "INSERT INTO chats (id, owner, title, model, settings, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
-            self._texts.put(cursor, -int(cursor.lastrowid or 0), int(cursor.lastrowid or 0), title)
+            number = int(cursor.lastrowid or 0)
+            self._texts.put(cursor, -number, number, title)
+            if messages:
+                self.messages.insert(cursor, number, messages)
+                self.messages.show(cursor, number, head or messages[-1].id)
         return self.get(owner, id)
 
     def get(self, owner: str, id: str) -> Chat:

@@ -1,6 +1,8 @@
 """Where model cards and GGUF files lie on this machine, and how a file's name tells which split set it belongs to."""
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
@@ -37,6 +39,12 @@ def default_data_folder() -> Path:
     import platformdirs  # here: the process that computes needs no folders
 
     return platformdirs.user_data_path("ggufrun", appauthor=False)
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """GGUFRUN_HOME, else the platform's data folder. It need not exist."""
+    home = environ.get("GGUFRUN_HOME", "")
+    return Path(os.path.expanduser(home)) if home else default_data_folder()
 
 
 def model_folders(data_folder: Path) -> tuple[Path, ...]:

@@ -14,11 +14,12 @@ from starlette.types import ASGIApp
 
 from ggufrun.api.app import create_app, gateway_for
 from ggufrun.api.gateway import Gateway, ServerSettings
+from ggufrun.api.library.beside import Beside
 from ggufrun.api.library.desk import Desk
 from ggufrun.api.library.jobs import Job, Jobs
 from ggufrun.api.library.library import Json, Report, Wanted
 from ggufrun.api.manage.metrics import Metrics
-from ggufrun.errors import EngineBusy, EngineClosed, HubRefused, OptionError, UnknownJob
+from ggufrun.errors import EngineBusy, EngineClosed, HubRefused, ModelFileError, OptionError, UnknownJob
 from ggufrun.pool.served import OneModel
 from tests.api.scripted import PlayedModel, client_of
 
@@ -138,6 +139,54 @@ async def test_errors_come_as_everywhere(opened: Open) -> None:
         assert (refused.status_code, refused.json()["message"]) == (400, "The hub does not give this.")
         failed = await client.get(f"{LIBRARY}/machine")
         assert failed.status_code == 500 and "secret" not in failed.text
+
+
+async def test_a_file_that_the_request_names_is_the_requests_fault(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: object) -> Json:
+        raise ModelFileError("/there/x.gguf", "there is no such file", "Check the path.")
+
+    async def fails_too(spec: str) -> str:
+        raise ModelFileError(spec, "the file is empty")
+
+    monkeypatch.setattr(opened.library, "fit", fails)
+    monkeypatch.setattr(OneModel, "add", lambda self, spec: fails_too(spec))
+    async with opened.client() as client:
+        planned = await client.get(f"{LIBRARY}/fit?spec=/there/x.gguf")
+        added = await client.post("/ggufrun/v1/models", json={"spec": "/there/y.gguf"})
+    assert (planned.status_code, planned.json()["type"]) == (422, "invalid_request_error")
+    assert planned.json()["message"] == "/there/x.gguf: there is no such file. Check the path."
+    assert (added.status_code, added.json()["message"]) == (422, "/there/y.gguf: the file is empty.")
+
+
+async def test_a_thread_that_does_not_start_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, jobs = Beside(), Jobs()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(9):
+            with pytest.raises(RuntimeError):
+                await beside.do(dict)
+        with pytest.raises(RuntimeError):
+            jobs.begin("pull", {"n": 0}, lambda job: {})
+    assert await beside.do(lambda: 7) == 7
+    assert ended(jobs.begin("pull", {"n": 0}, lambda job: {})).state == "done" and len(jobs.listed("pull")) == 1
+
+
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_job_that_would_end_its_thread_ends_alone() -> None:
+    jobs, gate = Jobs(), threading.Event()
+
+    def leaves(job: Job) -> Json:
+        gate.wait(5)
+        raise SystemExit(1)
+
+    first, second = jobs.begin("pull", {"n": 0}, leaves), jobs.begin("pull", {"n": 1}, lambda job: {})
+    gate.set()
+    assert (ended(first).state, ended(second).state) == ("failed", "done") and "log" in first.error
 
 
 async def test_many_that_hang_are_refused(opened: Open) -> None:

@@ -29,6 +29,8 @@ class Answer:
         self._calls: dict[int, dict[str, Any]] = {}
         self._again = message.text  # what the model is still to repeat
         self._meta: dict[str, Any] = dict(message.meta)
+        if not _is_time(self._meta.get("thinking_ms", 0)):  # an import may bring anything
+            del self._meta["thinking_ms"]
         self._thinks_since: float | None = None
 
     def add(self, event: ChatEvent) -> ChatEvent | None:
@@ -89,6 +91,10 @@ class Answer:
             took = 1e3 * (time.perf_counter() - self._thinks_since)
             self._meta["thinking_ms"] = round(self._meta.get("thinking_ms", 0) + took)
             self._thinks_since = None
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < 1e12
 
 
 def _copy(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Answering:
         run.finishes()
         self._over.set()
         if writer is not None:
-            await writer
+            await asyncio.wait({writer})
         await self._end(run, state, failure)
 
     async def _begin(self, run: Run, info: ModelInfo) -> None:
@@ -119,12 +119,23 @@ class Answering:
     async def _end(self, run: Run, state: str, failure: dict[str, Any]) -> None:
         if self._answer is None:
             return
-        message = self._answer.end(state, **failure)
+        message = replace(self._question.answer, meta={"state": "failed", "run": run.id})  # what can be stored always
+        try:
+            message = await self._stored(run, self._answer.end(state, **failure))
+        except Exception:
+            _log.exception("The answer of run %s cannot be stored.", run.id)
+            await self._stored(run, message)
+        finally:
+            run.events.end(message)
+
+    async def _stored(self, run: Run, message: ChatMessage) -> ChatMessage:
         for attempt in range(_TRIES):
             try:
                 await asyncio.to_thread(self._chats.store.runs.end, run.chat, run.id, message)
                 break
             except (StoreBusy, sqlite3.Error) as error:
                 _log.warning("The answer of run %s could not be stored: %s", run.id, error)
+                if self._chats.runs.closing:
+                    break
                 await asyncio.sleep(attempt)
-        run.events.end(message)
+        return message

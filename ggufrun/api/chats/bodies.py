@@ -1,15 +1,37 @@
 """The bodies of requests about chats: how an answer is asked for, what a chat has, and what is said in it."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from ggufrun.api.conversation.incoming import Body
 from ggufrun.records.chat_messages import ChatMessage
 
+MOST_MESSAGES: Final = 20_000  # of an import
 Content = str | list[dict[str, Any]]
 Title = Annotated[str, Field(max_length=500)]
 ModelName = Annotated[str, Field(max_length=500, description='"": the only one that is served.')]
+
+
+class Shallow(Body):
+    """Refused before it is stored: a reply nested over about 250 deep cannot be written."""
+
+    deepest: ClassVar[int] = 100
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_too_deep(cls, data: Any) -> Any:
+        level, depth = [data], 0
+        while level := [each for value in level for each in _within(value)]:
+            depth += 1
+            if depth > cls.deepest:
+                raise ValueError(f"The body is nested more than {cls.deepest} deep")
+        return data
+
+
+def _within(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 class ChatSettings(Body):
@@ -31,13 +53,13 @@ class ChatSettings(Body):
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
-class NewChat(Body):
+class NewChat(Shallow):
     title: Title = ""
     model: ModelName = ""
     settings: ChatSettings = ChatSettings()
 
 
-class ChatChanges(Body):
+class ChatChanges(Shallow):
     """What is given changes; `settings` as a whole."""
 
     title: Title | None = None
@@ -46,7 +68,7 @@ class ChatChanges(Body):
     head: str | None = Field(None, description="The message whose branch is shown.")
 
 
-class NewMessage(Body):
+class NewMessage(Shallow):
     """Below `parent`; beside `sibling_of`, as an edited one is; else below the chat's head."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"role": "user", "content": "Why is the sky blue?"}]})
@@ -72,7 +94,7 @@ class NewMessage(Body):
         )
 
 
-class RunBody(Body):
+class RunBody(Shallow):
     """What is to be answered: a new `message`, what stands at `parent`, or at the chat's head. Or `continue` an answer.
 
     `model` and `settings` hold for this run, each of the settings instead of the chat's.
@@ -94,7 +116,7 @@ class RunBody(Body):
     settings: ChatSettings | None = None
 
 
-class PresetBody(Body):
+class PresetBody(Shallow):
     model: ModelName = ""
     settings: ChatSettings = ChatSettings()
 
@@ -112,8 +134,10 @@ class ExportedMessage(Body):
     created: float = Field(0.0, ge=0, lt=1e12)
 
 
-class ExportedChat(Body):
+class ExportedChat(Shallow):
     """A chat as its export writes it. Parents stand before their children."""
+
+    deepest: ClassVar[int] = 110  # messages are deeper in it than in the body that they came in
 
     format: Literal["ggufrun-chat"]
     version: Literal[1]
@@ -121,4 +145,4 @@ class ExportedChat(Body):
     model: ModelName = ""
     settings: ChatSettings = ChatSettings()
     head: str | None = None
-    messages: list[ExportedMessage] = Field(default_factory=list)
+    messages: list[ExportedMessage] = Field(default_factory=list, max_length=MOST_MESSAGES)

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from ggufrun.api.chats.bodies import ChatChanges, NewChat, NewMessage
 from ggufrun.api.chats.owned import Chats, Owned, refused
 from ggufrun.api.chats.question import parent_of
-from ggufrun.api.chats.replies import ChatPage, ChatReply, ChatSummary, Deleted, MessageReply
+from ggufrun.api.chats.replies import ChatPage, ChatReply, ChatSummary, Deleted, MessageReply, ready
+from ggufrun.api.chats.run import Run
 from ggufrun.records.chats import Chat
 
 router = APIRouter(prefix="/ggufrun/v1/chats", tags=["chats"])
@@ -35,9 +36,10 @@ async def make_chat(body: NewChat, chats: Chats) -> ChatReply:
     return ChatReply.whole(chat, ())
 
 
-@router.get("/{id}", summary="A chat with its messages", responses=_REFUSED)
-async def read_chat(id: str, chats: Chats) -> ChatReply:
-    return await _whole(chats, await chats.chat(id))
+@router.get("/{id}", summary="A chat with its messages", response_model=ChatReply, responses=_REFUSED)
+async def read_chat(id: str, chats: Chats) -> Response:
+    chat = await chats.chat(id)
+    return await chats.stored(_whole, chats, chat, chats.runs.of(chat.number))
 
 
 @router.patch("/{id}", summary="Change a chat", responses=refused(400, 401, 403, 404, 413, 422, 500, 503))
@@ -74,8 +76,7 @@ async def add_message(id: str, body: NewMessage, chats: Chats) -> MessageReply:
     return MessageReply.of(message)
 
 
-async def _whole(chats: Owned, chat: Chat) -> ChatReply:
+def _whole(chats: Owned, chat: Chat, run: Run | None) -> Response:
     """With the run that has not begun to answer yet, too."""
-    run = chats.runs.of(chat.number)
-    reply = ChatReply.whole(chat, await chats.stored(chats.store.messages.all, chat.number))
-    return reply if run is None else reply.model_copy(update={"run": run.id})
+    reply = ChatReply.whole(chat, chats.store.messages.all(chat.number))
+    return ready(reply if run is None else reply.model_copy(update={"run": run.id}))

@@ -71,5 +71,6 @@ def _meta(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call(call: Any) -> str:
-    function = call.get("function") or {}
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}  # a client may have stored anything
     return f"```json\n{function.get('name', '')}({function.get('arguments', '')})\n```"

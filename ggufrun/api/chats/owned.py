@@ -23,7 +23,7 @@ ID: Final = "3f1e0d1c9a8b4c5d8e7f6a5b4c3d2e1f"  # of the examples
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """The chats of one owner."""
+    """The chats of one owner: of a key's name, not of the key. One made anew under a name has its chats."""
 
     store: ChatStore
     runs: Runs

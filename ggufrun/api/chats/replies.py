@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from ggufrun.records.chat_messages import ChatMessage
@@ -86,3 +87,8 @@ class PresetReply(BaseModel):
 
 class PresetList(BaseModel):
     data: list[PresetReply]
+
+
+def ready(reply: BaseModel, status: int = 200) -> Response:
+    """Written out already: for the thread that has built a large one, so that the event loop does not."""
+    return Response(reply.model_dump_json(), status, media_type="application/json")

@@ -1,9 +1,14 @@
 """The runs of this server that are under way, by their chats: begun once, found by readers, ended with the server."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from typing import Final
 
 from ggufrun.api.chats.run import Run
 from ggufrun.errors import ChatBusy
+from ggufrun.records.chats import ChatStore
+
+_CLOSE_S: Final = 1.0  # the sweep of the next start stops what has not ended by then
 
 
 class Runs:
@@ -11,6 +16,7 @@ class Runs:
 
     def __init__(self) -> None:
         self._by_chat: dict[int, Run] = {}
+        self.closing = False
 
     @property
     def ids(self) -> Collection[str]:
@@ -36,7 +42,13 @@ class Runs:
         if (run := self.of(chat)) is not None:
             await run.stop()
 
-    async def close(self) -> None:
-        """The server ends, and with it all of them."""
-        for run in tuple(self._by_chat.values()):
-            await run.stop()
+    async def close(self, store: ChatStore | None = None) -> None:
+        """The server ends, and with it all of them, whether or not the `store` can be written to."""
+        self.closing = True
+        if store is not None:
+            store.hurry()
+        runs = tuple(self._by_chat.values())
+        for run in runs:
+            run.cancel()
+        if runs:
+            await asyncio.wait([asyncio.ensure_future(run.stop()) for run in runs], timeout=_CLOSE_S)

@@ -23,7 +23,6 @@ class Beside:
         """What `work` returns or raises. Raises EngineBusy where many run already."""
         if self._running >= _MOST:
             raise EngineBusy(self._running)
-        self._running += 1
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -46,4 +45,5 @@ class Beside:
                 loop.call_soon_threadsafe(tell, result, failure)
 
         threading.Thread(target=run, name="library", daemon=True).start()
+        self._running += 1  # `tell` runs in this loop, so later; a thread that does not start takes no place
         return await future

@@ -9,6 +9,7 @@ from ggufrun.api.calls.event_stream import unless_left
 from ggufrun.api.library.beside import Beside
 from ggufrun.api.library.jobs import Jobs
 from ggufrun.api.library.library import Library
+from ggufrun.api.named_file import named_file
 
 Answer = TypeVar("Answer")
 
@@ -23,7 +24,8 @@ class Desk:
 
     async def ask(self, request: Request, work: Callable[[], Answer]) -> Answer:
         """What a blocking call returns or raises. ClientLeft where nobody waits for it any more."""
-        return await unless_left(request.receive, self._beside.do(work))
+        with named_file():
+            return await unless_left(request.receive, self._beside.do(work))
 
     def close(self) -> None:
         self.jobs.close()

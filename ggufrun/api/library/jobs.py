@@ -95,14 +95,14 @@ class Jobs:
                     return job
             if len(self._queues[kind]) >= _WAITING:
                 raise EngineBusy(len(self._queues[kind]))
+            if kind not in self._threads:
+                thread = threading.Thread(target=self._run, args=(kind,), name=f"library {kind}", daemon=True)
+                thread.start()  # it waits for the lock; where it does not start, nothing was begun
+                self._threads[kind] = thread
             job = Job(kind, asked, work)
             self._jobs[job.id] = job
             self._queues[kind].append(job)
             self._forget()
-            if kind not in self._threads:
-                thread = threading.Thread(target=self._run, args=(kind,), name=f"library {kind}", daemon=True)
-                self._threads[kind] = thread
-                thread.start()
             return job
 
     def listed(self, kind: Kind) -> list[Job]:
@@ -142,15 +142,23 @@ class Jobs:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _run(self, kind: Kind) -> None:
-        while True:
+        try:
+            while job := self._next(kind):
+                _do(job)
+        finally:  # it may have died of a job: the next one to be begun starts another
             with self._lock:
-                if not self._queues[kind]:
+                if self._threads.get(kind) is threading.current_thread():
                     del self._threads[kind]
-                    return
-                job = self._queues[kind].popleft()
-                job.state = "running"
-                job.version += 1
-            _do(job)
+
+    def _next(self, kind: Kind) -> Job | None:
+        with self._lock:
+            if not self._queues[kind]:
+                del self._threads[kind]  # with the look at the queue: what is begun after it starts a thread
+                return None
+            job = self._queues[kind].popleft()
+            job.state = "running"
+            job.version += 1
+            return job
 
     def _forget(self) -> None:
         over = [job.id for job in self._jobs.values() if job.over]
@@ -169,3 +177,6 @@ def _do(job: Job) -> None:
         if not isinstance(error, GgufrunError):
             _log.exception("A job failed: %s %s.", job.kind, job.asked)
         job.end("failed", sentence(error))
+    except BaseException as error:  # sys.exit, say: it ends the job, not those that wait
+        _log.error("A job ended its thread: %s %s.", job.kind, job.asked, exc_info=error)
+        job.end("failed", "The server failed; its log has the details.")

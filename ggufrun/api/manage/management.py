@@ -14,6 +14,7 @@ from ggufrun.api.calls.event_stream import unless_left
 from ggufrun.api.conversation.incoming import Body
 from ggufrun.api.docs import errors
 from ggufrun.api.gateway import Gateway
+from ggufrun.api.named_file import named_file
 from ggufrun.errors import ModelNotFound, OptionError, UnknownModel
 from ggufrun.pool.served import ServedModel, State
 from ggufrun.records.keys import Key, KeyStore
@@ -138,7 +139,9 @@ async def managed_models(gateway: Administered) -> ManagedModels:
 @router.post("/models", summary="Serve one more model", responses=errors(400, 401, 403, 404, 422, 503), status_code=201)
 async def add_model(body: NewModel, gateway: Administered) -> ManagedModel:
     """It is loaded when it is first asked for, or by `/load`. What the server was started with holds for it, too."""
-    return ManagedModel.of(_find(gateway, await gateway.models.add(body.spec)))
+    with named_file():
+        name = await gateway.models.add(body.spec)
+    return ManagedModel.of(_find(gateway, name))
 
 
 @router.delete("/models/{name:path}", summary="Serve a model no more", responses=_UNKNOWN | errors(400))
