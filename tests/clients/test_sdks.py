@@ -22,6 +22,7 @@ COLOUR = {"type": "function", "function": {"name": "colour", "strict": True, "pa
     "type": "object", "properties": {"name": {"enum": ["red", "green"]}}, "required": ["name"],
     "additionalProperties": False}}}  # fmt: skip
 TOOLS = [NUMBER, COLOUR]
+SPECIAL = re.compile(rb"<SPECIAL_\d+>|\[/?[A-Z_]+\]|</?s>|<unk>|<pad>")
 ALLOWED: dict[str, list[dict[str, Any]]] = {
     "number": [{"value": value} for value in (1, 22, 333)],
     "colour": [{"name": name} for name in ("red", "green")],
@@ -128,7 +129,8 @@ def test_logprobs(of_mistral: Reach, of_openai: Reach) -> None:
         assert len(choice.logprobs.content) == 12 and all(entry.logprob <= 0 for entry in choice.logprobs.content)
         assert all(len(entry.top_logprobs) == 2 for entry in choice.logprobs.content)
         raw = b"".join(bytes(entry.model_dump(by_alias=True)["bytes"]) for entry in choice.logprobs.content)
-        assert raw.decode(errors="replace").startswith(choice.message.content[:5])
+        written = SPECIAL.sub(b"", raw)  # a model of random weights samples some, and no text shows them
+        assert written.decode(errors="replace").startswith(choice.message.content[:5])
     streamed = of_mistral.stream("chat.stream", **asks(logprobs=True, top_logprobs=1))
     entries = [event.data.choices[0].logprobs for event in streamed]
     assert sum(len(entry.content) for entry in entries if entry) == 12
