@@ -14,13 +14,13 @@ from ggufrun.errors import (
     EngineBusy,
     EngineCrashed,
     HostRefused,
-    HubUnreachable,
     KeyExists,
     ModelNotFound,
     OutOfRange,
     Unauthorized,
     UnknownModel,
 )
+from ggufrun.hub_errors import HubUnreachable
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -26,10 +26,8 @@ from ggufrun.errors import (
     EngineCrashed,
     EngineError,
     Forbidden,
-    GatedRepo,
     GgufrunError,
     HostRefused,
-    HubError,
     InputError,
     InputTooLong,
     KeyExists,
@@ -38,14 +36,11 @@ from ggufrun.errors import (
     ModelLoading,
     ModelNotFound,
     NamedFileError,
-    NoSuchQuant,
-    NoSuchRevision,
     OriginRefused,
     OutOfMemory,
     OutOfRange,
     PromptTooLong,
     QuotaUsed,
-    RepoNotFound,
     RequestError,
     RunStopped,
     SchemaError,
@@ -58,6 +53,7 @@ from ggufrun.errors import (
     Unsupported,
     cut,
 )
+from ggufrun.hub_errors import GatedRepo, HubError, NoSuchQuant, NoSuchRevision, RepoNotFound
 
 
 @dataclass(frozen=True, slots=True)

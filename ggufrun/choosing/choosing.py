@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ggufrun.choosing.offers import Choice, Offer, best, middle
-from ggufrun.errors import HubRefused, ModelFileError
+from ggufrun.errors import ModelFileError
 from ggufrun.fit.machine import Machine
 from ggufrun.fit.measured import Measure
 from ggufrun.fit.planner import make_plan
@@ -17,6 +17,7 @@ from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.hub.client import Client
 from ggufrun.hub.files import HubFile, HubQuant, Listing
 from ggufrun.hub.remote_header import remote_header, remote_headers
+from ggufrun.hub_errors import HubRefused
 from ggufrun.weights.cards import Card
 from ggufrun.weights.header import Header
 from ggufrun.weights.quants import label_of

@@ -6,17 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ggufrun.errors import (
-    GatedRepo,
-    GgufrunError,
-    HubError,
-    HubOffline,
-    HubRefused,
-    HubUnreachable,
-    NoSuchRevision,
-    RepoNotFound,
-)
+from ggufrun.errors import GgufrunError
 from ggufrun.hub.address import secrets_in, shown_url
+from ggufrun.hub_errors import GatedRepo, HubError, HubOffline, HubRefused, HubUnreachable, NoSuchRevision, RepoNotFound
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError

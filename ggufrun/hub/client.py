@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ggufrun.errors import HubError, HubOffline, OptionError
+from ggufrun.errors import OptionError
 from ggufrun.hub.address import checked_address, shown_url
 from ggufrun.hub.answers import hub_errors, patiently
 from ggufrun.hub.cached import cached_repo
 from ggufrun.hub.files import Listing
 from ggufrun.hub.listing import listing_of
 from ggufrun.hub.spec import HubSpec
+from ggufrun.hub_errors import HubError, HubOffline
 from ggufrun.store.hub_folder import cache_folder
 
 __all__ = ["Client", "Metadata", "hub_errors", "open_client"]

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Final
 
-from ggufrun.errors import HubRefused, NoSuchQuant
+from ggufrun.hub_errors import HubRefused, NoSuchQuant
 from ggufrun.weights.naming import long_name
 
 _MOST_BYTES: Final = 200  # of one part of a path; most file systems hold 255, and a partial file's name is longer

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
-from ggufrun.errors import HubError
 from ggufrun.hub.answers import WAITS_S, patiently
 from ggufrun.hub.at_once import Stopped
 from ggufrun.hub.client import TIMEOUT_S, Client
 from ggufrun.hub.files import HubFile, Listing
+from ggufrun.hub_errors import HubError
 
 if TYPE_CHECKING:
     from httpx2 import Response

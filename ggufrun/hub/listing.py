@@ -3,9 +3,9 @@
 import re
 from typing import TYPE_CHECKING, Final
 
-from ggufrun.errors import HubError
 from ggufrun.hub.files import Listing, is_safe
 from ggufrun.hub.grouping import group
+from ggufrun.hub_errors import HubError
 from ggufrun.store.checksum import is_sha256
 
 if TYPE_CHECKING:

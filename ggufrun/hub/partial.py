@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ggufrun.errors import DiskFull
 from ggufrun.hub.front import make_sparse
 from ggufrun.hub.journal import Journal, Record, Subject, new_journal, read_journal
 from ggufrun.hub.segments import MIB, Span, merged, missing
+from ggufrun.hub_errors import DiskFull
 from ggufrun.store.hub_cache import PARTIAL, RepoCache
 
 _SYNC_EACH: Final = 64 * MIB  # what a power cut can cost; a kill costs none of it

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ggufrun.errors import HubError, WrongBytes
 from ggufrun.hub import seeding
 from ggufrun.hub.client import Client
 from ggufrun.hub.journal import Subject
@@ -20,6 +19,7 @@ from ggufrun.hub.pull_plan import PulledFile, PullPlan, begun, here, placed, pla
 from ggufrun.hub.remote_header import default_folder
 from ggufrun.hub.source import Source
 from ggufrun.hub.transfer import Patience, fetch
+from ggufrun.hub_errors import HubError, WrongBytes
 from ggufrun.store.checksum import check
 from ggufrun.store.hub_cache import RepoCache
 

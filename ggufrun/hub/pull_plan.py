@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ggufrun.errors import DiskFull, HubError
 from ggufrun.hub.cached import cached_repo
 from ggufrun.hub.client import Client
 from ggufrun.hub.files import HubFile, HubQuant, Listing
 from ggufrun.hub.journal import Subject
 from ggufrun.hub.partial import outdated, usable
+from ggufrun.hub_errors import DiskFull, HubError
 from ggufrun.store.hub_cache import RepoCache
 
 MARGIN: Final = 1 << 30  # bytes that a disk keeps: others write to it, too

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ggufrun.errors import HubError
 from ggufrun.hub.answers import patiently
 from ggufrun.hub.client import TIMEOUT_S, Client, understood
 from ggufrun.hub.files import is_safe
 from ggufrun.hub.listing import date_of, licence_of
+from ggufrun.hub_errors import HubError
 
 _FIELDS: Final = ("downloads", "likes", "lastModified", "gated", "private", "tags", "cardData")
 _WIDER: Final = 100  # repositories that are looked through where the hub finds none for all words together

@@ -15,9 +15,9 @@ from typing import Final
 
 import httpx2
 
-from ggufrun.errors import HubError, HubOffline
 from ggufrun.hub.client import Client, Metadata
 from ggufrun.hub.segments import Span
+from ggufrun.hub_errors import HubError, HubOffline
 
 _RANGE: Final[Pattern[str]] = compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _STALE: Final = (401, 403, 404, 410, 416)  # of a link: the hub knows a new one, or says what is the matter

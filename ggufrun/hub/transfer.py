@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ggufrun.errors import GgufrunError, HubError
+from ggufrun.errors import GgufrunError
 from ggufrun.figures import gb_of
 from ggufrun.hub.partial import Closed, Partial
 from ggufrun.hub.segments import MIB, Span, piece_size, pieces
 from ggufrun.hub.source import Again, Answer, Source
+from ggufrun.hub_errors import HubError
 
 WORKERS: Final = 4
 _MARK_S: Final = 1.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ggufrun.choosing.choosing import Choosing, projector_of
-from ggufrun.errors import HubUnreachable, InputError, ModelFileError, ModelNotFound
+from ggufrun.errors import InputError, ModelFileError, ModelNotFound
 from ggufrun.fit.machine import Machine
 from ggufrun.fit.measured import Measure
 from ggufrun.fit.plan import Plan
@@ -18,6 +18,7 @@ from ggufrun.fit.smaller import Smaller, wholly_in
 from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.hub.client import open_client
 from ggufrun.hub.spec import parse_spec
+from ggufrun.hub_errors import HubUnreachable
 from ggufrun.library.machines import machine_of
 from ggufrun.library.plans import in_short, plan_json, smaller_json
 from ggufrun.store.resolve import ResolvedModel, resolve

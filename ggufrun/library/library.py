@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ggufrun.errors import HubError
+from ggufrun.hub_errors import HubError
 from ggufrun.settings import EngineOverrides, ModelOverrides
 
 if TYPE_CHECKING:

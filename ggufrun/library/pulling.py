@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ggufrun.choosing.choosing import Choosing, projector_of
-from ggufrun.errors import GgufrunError, HubUnreachable
+from ggufrun.errors import GgufrunError
 from ggufrun.fit.plan import Plan
 from ggufrun.fit.probe import Probe
 from ggufrun.fit.subject import Wishes
@@ -14,6 +14,7 @@ from ggufrun.hub.client import Client, open_client
 from ggufrun.hub.files import HubFile, HubQuant, Listing
 from ggufrun.hub.pull_plan import PullPlan, begun, plan_pull
 from ggufrun.hub.spec import HubSpec, parse_spec
+from ggufrun.hub_errors import HubUnreachable
 from ggufrun.library.known_bad import faults_of
 from ggufrun.library.machines import machine_of
 from ggufrun.library.plans import in_short

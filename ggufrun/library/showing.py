@@ -8,13 +8,14 @@ from typing import Any
 
 from ggufrun.choosing.choosing import Choosing, projector_of
 from ggufrun.choosing.offers import Choice, Offer
-from ggufrun.errors import GatedRepo, InputError, ModelFileError
+from ggufrun.errors import InputError, ModelFileError
 from ggufrun.fit.probe import Probe
 from ggufrun.fit.subject import Wishes
 from ggufrun.hub.client import open_client
 from ggufrun.hub.files import HubQuant, Listing
 from ggufrun.hub.pull_plan import quants_here
 from ggufrun.hub.spec import HubSpec, parse_spec
+from ggufrun.hub_errors import GatedRepo
 from ggufrun.library.known_bad import faults_of
 from ggufrun.library.machines import is_described_whole, machine_of
 from ggufrun.userconfig import data_folder

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ggufrun.errors import ModelFileError, ModelNotFound, WrongBytes
+from ggufrun.errors import ModelFileError, ModelNotFound
+from ggufrun.hub_errors import WrongBytes
 from ggufrun.store.checksum import check, is_sha256, recorded_sha256
 from ggufrun.store.find import named, named_or_at
 from ggufrun.store.hub_models import is_left_over

@@ -10,7 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, TypeGuard
 
-from ggufrun.errors import WrongBytes
+from ggufrun.hub_errors import WrongBytes
 from ggufrun.store.hub_cache import cached_file
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ggufrun.errors import HubRefused, cut
+from ggufrun.errors import cut
+from ggufrun.hub_errors import HubRefused
 from ggufrun.store.looking import changed, entries, file_status
 
 PARTIAL: Final = ".ggufrun.incomplete"  # `hf cache prune` knows the ending, and takes away what was given up

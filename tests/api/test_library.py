@@ -19,7 +19,8 @@ from ggufrun.api.library.desk import Desk
 from ggufrun.api.library.jobs import Job, Jobs
 from ggufrun.api.library.library import Json, Report, Wanted
 from ggufrun.api.manage.metrics import Metrics
-from ggufrun.errors import EngineBusy, EngineClosed, HubRefused, ModelFileError, OptionError, UnknownJob
+from ggufrun.errors import EngineBusy, EngineClosed, ModelFileError, OptionError, UnknownJob
+from ggufrun.hub_errors import HubRefused
 from ggufrun.pool.served import OneModel
 from tests.api.scripted import PlayedModel, client_of
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from ggufrun.errors import HubError
 from ggufrun.hub.at_once import Stopped, at_once
+from ggufrun.hub_errors import HubError
 from tests.hub.fake_hub import FakeHub
 from tests.hub.faults import Stall
 from tests.hub.home import Home

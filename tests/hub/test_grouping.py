@@ -2,9 +2,9 @@
 
 import pytest
 
-from ggufrun.errors import HubRefused, NoSuchQuant
 from ggufrun.hub.files import HubFile, Listing, is_safe
 from ggufrun.hub.grouping import Grouped, group
+from ggufrun.hub_errors import HubRefused, NoSuchQuant
 
 SHA = "a" * 64
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.errors import HubRefused
+from ggufrun.hub_errors import HubRefused
 from ggufrun.store.hub_cache import CachedFile, RepoCache, cached_file, repositories
 from ggufrun.store.hub_folder import cache_folder
 

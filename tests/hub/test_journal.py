@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from ggufrun.errors import DiskFull
 from ggufrun.hub import journal as journal_module
 from ggufrun.hub.journal import Journal, Subject, new_journal, read_journal
 from ggufrun.hub.partial import Closed, Partial, outdated, remove, usable
 from ggufrun.hub.segments import MIB, Span, merged, missing, piece_size, pieces
+from ggufrun.hub_errors import DiskFull
 from ggufrun.store.hub_cache import RepoCache
 
 ETAG, OTHER = "a" * 64, "b" * 64

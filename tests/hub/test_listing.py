@@ -7,16 +7,7 @@ import httpx2
 import pytest
 from huggingface_hub import ModelInfo
 
-from ggufrun.errors import (
-    GatedRepo,
-    HubError,
-    HubOffline,
-    HubRefused,
-    HubUnreachable,
-    NoSuchRevision,
-    OptionError,
-    RepoNotFound,
-)
+from ggufrun.errors import OptionError
 from ggufrun.hub.address import checked_address, secrets_in, shown_url
 from ggufrun.hub.answers import hub_errors, patiently
 from ggufrun.hub.cached import cached_listing
@@ -24,6 +15,7 @@ from ggufrun.hub.client import Client, open_client
 from ggufrun.hub.listing import listing_of
 from ggufrun.hub.searching import search
 from ggufrun.hub.spec import HubSpec
+from ggufrun.hub_errors import GatedRepo, HubError, HubOffline, HubRefused, HubUnreachable, NoSuchRevision, RepoNotFound
 from ggufrun.store.hub_cache import RepoCache
 from ggufrun.weights.cards import Card
 from tests.hub.fake_api import READER, STRANGER

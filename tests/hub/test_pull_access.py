@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.errors import DiskFull, GatedRepo, GgufrunError, HubRefused, NoSuchRevision, RepoNotFound
+from ggufrun.errors import GgufrunError
+from ggufrun.hub_errors import DiskFull, GatedRepo, HubRefused, NoSuchRevision, RepoNotFound
 from tests.hub.fake_api import READER, STRANGER
 from tests.hub.fake_hub import FakeHub
 from tests.hub.fake_repo import FakeFile

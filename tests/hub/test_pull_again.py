@@ -7,9 +7,9 @@ from threading import Thread
 
 import pytest
 
-from ggufrun.errors import HubError
 from ggufrun.hub.lock import held_now
 from ggufrun.hub.pull import Progress, plan_pull, pull
+from ggufrun.hub_errors import HubError
 from ggufrun.store.hub_cache import RepoCache
 from tests.hub.fake_hub import FakeHub
 from tests.hub.faults import Status

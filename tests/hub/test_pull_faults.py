@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from ggufrun.errors import HubError, WrongBytes
+from ggufrun.hub_errors import HubError, WrongBytes
 from tests.hub.fake_hub import FakeHub
 from tests.hub.faults import (
     Cut,

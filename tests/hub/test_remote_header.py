@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.errors import GatedRepo, HubError, HubOffline, ModelFileError
+from ggufrun.errors import ModelFileError
 from ggufrun.hub import remote_header as module
 from ggufrun.hub.client import Client
 from ggufrun.hub.files import Listing
 from ggufrun.hub.remote_header import remote_header, remote_headers
 from ggufrun.hub.spec import HubSpec
+from ggufrun.hub_errors import GatedRepo, HubError, HubOffline
 from ggufrun.weights.header import read_header
 from tests import shapes
 from tests.hub.fake_hub import FakeHub

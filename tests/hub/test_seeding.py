@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from ggufrun.errors import HubRefused, InputError, WrongBytes
+from ggufrun.errors import InputError
 from ggufrun.hub import remote_header as module
 from ggufrun.hub.remote_header import remote_header
+from ggufrun.hub_errors import HubRefused, WrongBytes
 from tests.hub.fake_hub import FakeHub
 from tests.hub.faults import Cut, Status
 from tests.hub.home import Home

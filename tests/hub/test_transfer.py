@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from ggufrun.errors import HubError, WrongBytes
 from ggufrun.hub.journal import Subject, read_journal
 from ggufrun.hub.lock import held, held_now
 from ggufrun.hub.partial import Partial, remove
@@ -22,6 +21,7 @@ from ggufrun.hub.pull_plan import MARGIN
 from ggufrun.hub.segments import MIB
 from ggufrun.hub.source import Source, _wait_s
 from ggufrun.hub.transfer import WORKERS, Patience, fetch
+from ggufrun.hub_errors import HubError, WrongBytes
 from ggufrun.store.checksum import check
 from ggufrun.store.hub_cache import RepoCache
 from tests.hub.fake_hub import FakeHub

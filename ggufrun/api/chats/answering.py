@@ -54,7 +54,7 @@ class Answering:
             state = "stopped"
             if self._answer is None:
                 raise
-        except Exception as error:
+        except Exception as error:  # the run ends here: its readers hear of it
             state, failure = "failed", {"error": self._failure(run, error)}
             if self._answer is None:
                 raise
@@ -122,7 +122,7 @@ class Answering:
         message = replace(self._question.answer, meta={"state": "failed", "run": run.id})  # what can be stored always
         try:
             message = await self._stored(run, self._answer.end(state, **failure))
-        except Exception:
+        except Exception:  # the run has to end in the store all the same
             _log.exception("The answer of run %s cannot be stored.", run.id)
             await self._stored(run, message)
         finally:

@@ -78,7 +78,7 @@ class Run:
         except asyncio.CancelledError:
             if not self._begun.done():
                 self._begun.set_exception(RunStopped())
-        except Exception as error:
+        except Exception as error:  # the task ends here: who waits for the beginning gets it
             if self._begun.done():
                 raise
             self._begun.set_exception(error)
