@@ -1,5 +1,5 @@
 # Thin: every target is `python3 ggufrun/install TARGET`, which also works where there is no make (Windows).
-#   make run                    a chat with the demo model        make run MODEL=some.gguf
+#   make run                    the page, with the demo model     make run MODEL=some.gguf
 #   make test / make test-all   the suite / with the slow tests   make test ARGS="-k scheduler"
 #   make check                  ruff, mypy, import-linter
 #   make bench                  side by side with llama-server    make bench ARGS="--rounds 3"
@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in .venv/bin/python python3.13 python3.12 python3.1
 .PHONY: run test test-all check bench install python clean
 
 run: python
-	@$(PYTHON) ggufrun/install run $(or $(ARGS),run $(or $(MODEL),demo))
+	@$(PYTHON) ggufrun/install run $(or $(ARGS),$(if $(MODEL),serve --open $(MODEL)))
 
 test test-all check bench install: python
 	@$(PYTHON) ggufrun/install $@ $(ARGS)

@@ -1,9 +1,8 @@
-"""The hosted entry point: for now the same terminal chat as `make run`."""
+"""The hosted entry point: the chat page, as `make run` and `ggufrun` open it."""
 
 import sys
 
 from ggufrun.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:] = sys.argv[1:] or ["run", "demo"]
-    main()
+    sys.exit(main())

@@ -26,7 +26,10 @@ keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list
 app.add_typer(keys, name="keys")
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="demo, a .gguf file, or a name from models/*.toml.")]
-Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="One or more, each as for `ggufrun run`.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="MODEL...", help="Each as for `ggufrun run`; without: demo, if it is here."),
+]
 Prompt = Annotated[str | None, typer.Argument(metavar="PROMPT", help="Ask this once; without it, chat.")]
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits and . _ @ -.")]
 Url = Annotated[str | None, typer.Option(metavar="URL", help="The server, if it is not found by itself.")]
@@ -38,12 +41,15 @@ def start(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
 ) -> None:
-    """Run quantized GGUF models on your own machine. Without a command: chat with the demo model."""
+    """Run quantized GGUF models on your own machine. Without a command: the chat page, in the browser."""
     if version:
         typer.echo(f"ggufrun {_version()}")
         raise typer.Exit()
     if context.invoked_subcommand is None:
-        _run("demo", None, AskFlags(), LoadFlags(), debug=False)
+        with exit_codes(debug=False):
+            from ggufrun.commandline.serve import serve as command
+
+            command((), ServerFlags(open=True), PoolFlags(), EngineFlags(), LoadFlags(), version=_version())
 
 
 @app.command()
@@ -56,7 +62,7 @@ def run(model: Model, *, prompt: Prompt = None, ask: AskFlags, load: LoadFlags, 
 @app.command()
 @grouped
 def serve(
-    models: Models,
+    models: Models = None,
     *,
     server: ServerFlags,
     pool: PoolFlags,
@@ -68,7 +74,7 @@ def serve(
     with exit_codes(debug=debug):
         from ggufrun.commandline.serve import serve as command
 
-        command(models, server, pool, engine, load, version=_version())
+        command(models or (), server, pool, engine, load, version=_version())
 
 
 @app.command()

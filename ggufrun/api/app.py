@@ -12,6 +12,7 @@ from ggufrun.api.chats import chats, presets, running, transfer
 from ggufrun.api.conversation import chat, fim
 from ggufrun.api.docs import DESCRIPTION, Documented, add_docs_page
 from ggufrun.api.errors import ErrorResponse, envelope, error_response
+from ggufrun.api.front.beside_page import BesidePage
 from ggufrun.api.front.guard import guarded
 from ggufrun.api.front.json_body import JsonBody
 from ggufrun.api.front.key_check import KeyCheck
@@ -48,11 +49,15 @@ _ROUTERS = (
 )
 
 
-def create_app(gateway: Gateway) -> ASGIApp:
-    """An ASGI application over the gateway; the caller opens and closes what is in it."""
+def create_app(gateway: Gateway, page: ASGIApp | None = None) -> ASGIApp:
+    """An ASGI application over the gateway; the caller opens and closes what is in it.
+
+    `page` gets the requests that are its own, and stands behind the same guard.
+    """
     # Outside of the application's own handler for bugs, so that its replies too have a request id.
     checked = KeyCheck(create_api(gateway), gateway)
-    return guarded(Recorder(checked, gateway.metrics), gateway.settings)
+    api = Recorder(checked, gateway.metrics)
+    return guarded(api if page is None else BesidePage(api, page), gateway.settings)
 
 
 def create_api(gateway: Gateway) -> FastAPI:

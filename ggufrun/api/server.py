@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ggufrun.api.app import create_app
 from ggufrun.api.gateway import Gateway
@@ -17,14 +18,13 @@ from ggufrun.api.logs import logging_to
 GRACE_S = 2  # an open stream must not hold up the end for ever
 
 
-async def serve(gateway: Gateway, listener: Listener, *, ui: bool) -> None:
+async def serve(gateway: Gateway, listener: Listener, page: ASGIApp | None = None) -> None:
     """Serve the gateway; a line on standard error says where.
 
-    `ui` asks for the chat page on the same port, which this version does not have yet.
-    Raises OptionError where the address cannot be used.
+    `page` is served on the same port. Raises OptionError where the address cannot be used.
     """
     config = uvicorn.Config(
-        create_app(gateway),
+        create_app(gateway, page),
         log_config=None,
         access_log=False,  # `Guard` writes it
         timeout_graceful_shutdown=GRACE_S,
@@ -37,7 +37,11 @@ async def serve(gateway: Gateway, listener: Listener, *, ui: bool) -> None:
     names = ", ".join(model.info.name for model in gateway.models.served())
     verb = "is" if len(gateway.models.served()) == 1 else "are"
     with logging_to(sys.stderr):
-        print(f"{names} {verb} served at {listener.url}/v1 (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        what = (
+            f"{names} {verb} served at {listener.url}/v1" if names else f"No model is served yet at {listener.url}/v1"
+        )
+        where = f"; the page is at {listener.url}" if page is not None else ""
+        print(f"{what}{where} (Ctrl-C ends it)", file=sys.stderr, flush=True)
         server = _Server(config, gateway)
         if gateway.control is not None:
             gateway.control.stops_with(server.stop)

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from ggufrun.api.gateway import Gateway, ServerSettings
 from ggufrun.api.library.desk import Desk
@@ -13,11 +15,12 @@ from ggufrun.api.listener import Listener, Tls
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.server import serve as serve_http
+from ggufrun.commandline.browser import show
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
 from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.pooling import opened_pool, pool_settings
 from ggufrun.commandline.server_flags import ServerFlags
-from ggufrun.errors import OptionError
+from ggufrun.errors import InputError, OptionError
 from ggufrun.library.library import Library
 from ggufrun.records.chat_database import CHATS_FILE
 from ggufrun.records.chats import ChatStore
@@ -25,7 +28,11 @@ from ggufrun.records.database import FILE_NAME
 from ggufrun.records.keys import KeyStore
 from ggufrun.records.ledger import Ledger
 from ggufrun.running import Running, announce, place_of, withdraw
+from ggufrun.store.resolve import resolve
+from ggufrun.ui.page import Page
 from ggufrun.userconfig import data_folder
+
+DEMO: Final = "demo"
 
 
 def serve(
@@ -48,17 +55,50 @@ def serve(
             control = Control(listener.url)
             place = place_of(data_folder(os.environ), listener.port, control.pid)
             stack.callback(withdraw, place)
-            async with opened_pool(models, coming_and_going, load, scheduling) as opened:
+            page = None if server.no_ui else stack.enter_context(_page(listener, settings))
+            async with (
+                page.running() if page is not None else nullcontext(),
+                opened_pool(_chosen(models), coming_and_going, load, scheduling) as opened,
+            ):
                 gateway = Gateway(opened, settings, Metrics(), keys, ledger, version, control, chats, library=desk)
                 _announce(place, control)
-                await serve_http(gateway, listener, ui=not server.no_ui)
+                if page is not None and server.open:
+                    stack.callback(asyncio.create_task(_show(page, control)).cancel)
+                await serve_http(gateway, listener, page)
 
     asyncio.run(main())
 
 
+def _chosen(models: Sequence[str]) -> Sequence[str]:
+    """What the user named; else the demo model, where it is here."""
+    if models:
+        return models
+    try:
+        resolve(DEMO, data_folder(os.environ))
+    except InputError:
+        return ()
+    return (DEMO,)
+
+
+@contextmanager
+def _page(listener: Listener, settings: ServerSettings) -> Iterator[Page]:
+    with TemporaryDirectory(prefix="ggufrun-page-", ignore_cleanup_errors=True) as scratch:
+        yield Page(_near(listener.url), Path(scratch), root_path=settings.root_path)
+
+
+async def _show(page: Page, control: Control) -> None:
+    await page.ready()
+    show(_near(control.url))
+
+
+def _near(url: str) -> str:
+    """How this machine reaches an address on which a server listens."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
 def _announce(place: Path, control: Control) -> None:
     """Where that cannot be written, the server runs all the same."""
-    url = control.url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    url = _near(control.url)
     try:
         announce(place, Running(url, control.pid, control.token))
     except OSError as error:

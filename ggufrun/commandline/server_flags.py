@@ -32,6 +32,7 @@ class ServerFlags:
     tls_cert: Annotated[Path | None, Option(metavar="FILE", help="Certificate chain (PEM), for https.")] = None
     tls_key: Annotated[Path | None, Option(metavar="FILE", help="The certificate's private key (PEM).")] = None
     log_prompts: Annotated[bool, Option("--log-prompts", help="Keep prompts and answers in log and ledger.")] = False
+    open: Annotated[bool, Option("--open", help="Show the page in the browser.")] = False
     no_ui: Annotated[bool, Option("--no-ui", help="The API only, no page.")] = False
 
     def check(self) -> None:

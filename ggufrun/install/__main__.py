@@ -28,7 +28,7 @@ def tasks(name: str, arguments: list[str], environment: Environment) -> tuple[se
     module = [str(environment.python), "-m"]
     both = {"demo", "test"}
     if name == "run":
-        return {"demo"}, [[environment.program("ggufrun"), *(arguments or ["run", "demo"])]]
+        return {"demo"}, [[environment.program("ggufrun"), *arguments]]
     if name == "test" and arguments:
         return both, [[*module, "pytest", *arguments]]
     if name == "test":  # models one after the other: each takes every core

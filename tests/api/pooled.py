@@ -55,7 +55,7 @@ def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def pooled(home: Path, *arguments: str, **environment: str) -> Iterator[Pooled]:
     """A server with its data in `home`; it is killed where the test has not ended it."""
-    line = [sys.executable, "-m", "ggufrun", "serve", *arguments, "--port", "0"]
+    line = [sys.executable, "-m", "ggufrun", "serve", *arguments, "--port", "0", "--no-ui"]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=at_home(home) | environment)
     log: list[str] = []
     address: list[str] = []

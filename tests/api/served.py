@@ -58,10 +58,18 @@ def text_of(chunks: list[dict[str, Any]]) -> str:
 
 
 @contextmanager
-def served(model: str | Path, home: Path, *options: str, verify: ssl.SSLContext | bool = True) -> Iterator[Served]:
-    """A server with its data in `home`, ended with SIGTERM."""
+def served(
+    model: str | Path,
+    home: Path,
+    *options: str,
+    verify: ssl.SSLContext | bool = True,
+    page: bool = False,
+    **environment: str,
+) -> Iterator[Served]:
+    """A server with its data in `home`, ended with SIGTERM. `page`: with the page, which takes seconds to import."""
+    options = options if page else (*options, "--no-ui")
     command = [sys.executable, "-m", "ggufrun", "serve", str(model), "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=at_home(home))
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=at_home(home, **environment))
     log: list[str] = []
     ready = threading.Event()
     address = ""

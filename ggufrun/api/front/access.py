@@ -21,10 +21,13 @@ class Access:
     key: str = ""  # the key's name
     model: str = ""
     tokens: str = ""  # prompt+completion
+    quiet: bool = False  # not worth a line, unless a model was asked
     started: float = field(default_factory=time.perf_counter)
 
     def write(self, scope: Scope) -> None:
         """Log the line. The path is percent-encoded, so that nobody writes a line of their own, and has no query."""
+        if self.quiet and not self.model:
+            return
         more = "".join(
             f" {name}={value}"
             for name, value in (("key", self.key), ("model", self.model), ("tokens", self.tokens))

@@ -16,6 +16,7 @@ from ggufrun.api.front.host_check import HostCheck, manages
 from ggufrun.api.gateway import ServerSettings
 
 _EXPOSED = ("x-request-id", "retry-after", "x-should-retry", "x-ggufrun-cost-usd")
+_PAGE = b"ggufrun-page"  # asks for something every few seconds
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +64,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         access = begin_access(scope, uuid.uuid4().hex)
+        access.quiet = (b"user-agent", _PAGE) in scope["headers"]
         header = (b"x-request-id", access.request_id.encode())
 
         async def tagged(message: Message) -> None:

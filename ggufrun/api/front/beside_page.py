@@ -1,0 +1,41 @@
+"""The page on the API's own port: each gets the requests that are its own."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ggufrun.api.front.access import access_of
+
+_PAGES: Final = (
+    "/config",
+    "/theme.css",
+    "/assets/",
+    "/static/",
+    "/svelte/",
+    "/gradio_api/",
+    "/login",
+    "/logout",
+    "/manifest.json",
+    "/pwa_icon",
+    "/robots.txt",
+    "/favicon.ico",
+)  # Gradio's, at the root; an address that is nobody's gets the API's good words for it
+
+
+class BesidePage:
+    """Its own requests are not in the log of requests: there are dozens for each click."""
+
+    def __init__(self, api: ASGIApp, page: ASGIApp) -> None:
+        self._api, self._page = api, page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_pages(scope):
+            access_of(scope).quiet = True
+            await self._page(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+
+def is_pages(scope: Scope) -> bool:
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return (path in ("", "/") and scope["method"] in ("GET", "HEAD")) or path.startswith(_PAGES)

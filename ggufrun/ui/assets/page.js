@@ -1,0 +1,1 @@
+// What Gradio has no event for. No framework, no build step.

@@ -1,0 +1,99 @@
+"""The page's way to a server: JSON and server-sent events over HTTP, with its user's key. What they mean, others know."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from ggufrun.ui.errors import ApiError
+
+Json = Any
+AGENT: Final = "ggufrun-page"
+_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+
+
+class Server:
+    """One server, for all users of the page. `url` has no /v1 at its end."""
+
+    def __init__(self, url: str, *, own: bool = False) -> None:
+        """`own`: it is this program's, so its certificate is whatever its user gave it, and its name this machine's."""
+        self.url = url.rstrip("/").removesuffix("/v1")
+        headers = {"User-Agent": AGENT} | ({"Host": "localhost"} if own else {})
+        self._http = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=_TIMEOUT, limits=_LIMITS, verify=not own, trust_env=not own
+        )
+
+    def user(self, key: str) -> "Api":
+        """As its user with that key; "" for none."""
+        return Api(self, key)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def reply(self, method: str, path: str, key: str, **more: Any) -> AsyncIterator[httpx.Response]:
+        """The reply whose body is still to be read. Raises ApiError for what is no success."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            async with self._http.stream(method, path, headers=headers, **more) as reply:
+                if reply.is_error:
+                    raise ApiError.of(reply.status_code, _json(await reply.aread()))
+                yield reply
+        except httpx.TimeoutException as error:
+            raise ApiError("The server takes too long to answer. Try again.", 0) from error
+        except httpx.HTTPError as error:
+            message = f"No server answers at {urlsplit(self.url).netloc}. Start it again, then reload this page."
+            raise ApiError(message, 0) from error
+
+
+class Api:
+    """The server as one user has it. All of it raises ApiError."""
+
+    def __init__(self, server: Server, key: str) -> None:
+        self.server, self.key = server, key
+
+    async def get(self, path: str, **query: Any) -> Json:
+        """`path` begins at the root, as in /v1/models; queries that are None are left out."""
+        return await self._ask("GET", path, params={name: v for name, v in query.items() if v is not None})
+
+    async def text(self, path: str, **query: Any) -> str:
+        async with self.server.reply("GET", path, self.key, params=query) as reply:
+            return (await reply.aread()).decode()
+
+    async def post(self, path: str, body: Json = None, *, timeout_s: float | None = None) -> Json:
+        """`timeout_s`: for what takes longer than a minute."""
+        more: dict[str, Any] = {} if timeout_s is None else {"timeout": httpx.Timeout(timeout_s, connect=5.0)}
+        return await self._ask("POST", path, json={} if body is None else body, **more)
+
+    async def put(self, path: str, body: Json) -> Json:
+        return await self._ask("PUT", path, json=body)
+
+    async def patch(self, path: str, body: Json) -> Json:
+        return await self._ask("PATCH", path, json=body)
+
+    async def delete(self, path: str) -> Json:
+        return await self._ask("DELETE", path)
+
+    async def events(self, path: str, body: Json = None, **query: Any) -> AsyncIterator[Json]:
+        """The JSON of each server-sent event until the stream ends; POSTs where there is a body."""
+        method, more = ("GET", {}) if body is None else ("POST", {"json": body})
+        timeout = httpx.Timeout(None, connect=5.0)  # they are kept alive while nothing comes
+        async with self.server.reply(method, path, self.key, params=query, timeout=timeout, **more) as reply:
+            async for line in reply.aiter_lines():
+                if line.startswith("data:") and (data := line.removeprefix("data:").strip()) != "[DONE]":
+                    yield _json(data)
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Json:
+        async with self.server.reply(method, path, self.key, **more) as reply:
+            return _json(await reply.aread())
+
+
+def _json(text: str | bytes) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ApiError("What answers there is no ggufrun server.", 0) from error

@@ -1,0 +1,55 @@
+"""Gradio behind the gate: the blocks as an application, with what browsers may do and who may see it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from ggufrun.ui import assets
+from ggufrun.ui.blocks import blocks
+from ggufrun.ui.client import Server
+from ggufrun.ui.gate import Gate
+from ggufrun.ui.headers import PageHeaders
+from ggufrun.ui.theme import THEME
+from ggufrun.ui.users import Users
+
+LARGEST_FILE: Final = "50mb"
+
+
+def mounted(url: str, *, own: bool, root_path: str = "") -> Callable[[], AbstractAsyncContextManager[ASGIApp]]:
+    """Built already; it lives while the context does."""
+    server, users = Server(url, own=own), Users()
+    page = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        page,
+        blocks(users),
+        path="/",
+        root_path=root_path or None,
+        theme=THEME,
+        css=assets.text("page.css"),
+        head=f"<script>{assets.text('page.js')}</script>",
+        favicon_path=str(assets.path("icon.svg")),
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        max_file_size=LARGEST_FILE,
+        show_error=True,
+        pwa=True,
+    )
+    gate = Gate(page, server)
+    users.are_of(server, gate.key_of)
+
+    @asynccontextmanager
+    async def living() -> AsyncIterator[ASGIApp]:
+        try:
+            async with page.router.lifespan_context(page):
+                yield PageHeaders(gate)
+        finally:
+            await server.close()
+
+    return living
