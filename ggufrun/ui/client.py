@@ -1,4 +1,4 @@
-"""The page's way to a server: JSON and server-sent events over HTTP, with its user's key. What they mean, others know."""
+"""The page's way to a server: JSON and server-sent events over HTTP, with its user's key."""
 
 import json
 from collections.abc import AsyncIterator
