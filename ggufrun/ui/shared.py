@@ -1,7 +1,8 @@
 """What several parts of the page read or write. One part changes a state; the others hear of it by its `change`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time_ns
+from typing import Any
 
 import gradio as gr
 
@@ -14,10 +15,15 @@ class Shared:
 
     users: Users
     chat: gr.State  # the id of the chat that is open; "": one that has not begun
-    settings: gr.State  # how answers are asked for, as `settings` of /ggufrun/v1/chats has it
-    model: gr.Dropdown  # the name of a served model; "": none
-    chats_changed: gr.State  # a chat has begun, got a title, or is answered: `now()`
-    models_changed: gr.State  # what is served, or on this machine, has changed: `now()`
+    settings: gr.State  # how answers are asked for, as `settings` of /ggufrun/v1/chats has it. Written by the settings
+    tools: gr.State  # the tools in it: a list as /v1/chat/completions takes it. Written by the tools and the settings
+    apply: gr.State  # settings and model to be shown and used, of a chat that was opened or a preset: `Applied`
+    model: gr.Dropdown  # the name of a served model; None: none
+    pending: gr.State  # the tool calls of the answer that the chat ends with, which nobody has answered: a list
+    results: gr.State  # what they have resulted in, all of them: a list of `ToolResult`. The chat goes on with it
+    over: gr.State  # `now()`: an answer was refused, because what is to be read is longer than the context
+    chats_changed: gr.State  # `now()`: a chat has begun, got a title, is answered or gone
+    models_changed: gr.State  # `now()`: what is served, or on this machine, has changed
 
     @classmethod
     def made(cls, users: Users) -> "Shared":
@@ -26,10 +32,31 @@ class Shared:
             users=users,
             chat=gr.State(""),
             settings=gr.State({}),
-            model=gr.Dropdown([], label="Model", elem_id="model", filterable=True, render=False),
+            tools=gr.State([]),
+            apply=gr.State(None),
+            model=gr.Dropdown([], label="Model", elem_id="model", render=False),
+            pending=gr.State([]),
+            results=gr.State([]),
+            over=gr.State(0),
             chats_changed=gr.State(0),
             models_changed=gr.State(0),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`at` makes each one new: who applies a preset twice means it."""
+
+    settings: dict[str, Any]
+    model: str = ""  # "": as it is
+    at: int = field(default_factory=time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    call: str  # the id of the call
+    name: str
+    content: str
 
 
 def now() -> int:
