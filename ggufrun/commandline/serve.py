@@ -55,7 +55,7 @@ def serve(
             control = Control(listener.url)
             place = place_of(data_folder(os.environ), listener.port, control.pid)
             stack.callback(withdraw, place)
-            page = None if server.no_ui else stack.enter_context(_page(listener, settings))
+            page = None if server.no_ui else stack.enter_context(_page(control, settings))
             async with (
                 page.running() if page is not None else nullcontext(),
                 opened_pool(_chosen(models), coming_and_going, load, scheduling) as opened,
@@ -81,9 +81,12 @@ def _chosen(models: Sequence[str]) -> Sequence[str]:
 
 
 @contextmanager
-def _page(listener: Listener, settings: ServerSettings) -> Iterator[Page]:
+def _page(control: Control, settings: ServerSettings) -> Iterator[Page]:
+    """What lies behind a proxy is managed by nobody without a key."""
+    local = settings.loopback and not settings.allowed_hosts and not settings.root_path
+    token = control.token if local else ""
     with TemporaryDirectory(prefix="ggufrun-page-", ignore_cleanup_errors=True) as scratch:
-        yield Page(_near(listener.url), Path(scratch), root_path=settings.root_path)
+        yield Page(_near(control.url), Path(scratch), token=token, root_path=settings.root_path)
 
 
 async def _show(page: Page, control: Control) -> None:

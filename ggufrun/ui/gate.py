@@ -28,13 +28,18 @@ _OPEN: Final = ("/manifest.json", "/favicon.ico", "/pwa_icon", "/robots.txt")  #
 class Gate:
     """In front of the page: lets a browser in, or shows it where to log in."""
 
-    def __init__(self, page: ASGIApp, server: Server) -> None:
-        self._page, self._server = page, server
+    def __init__(self, page: ASGIApp, server: Server, token: str = "") -> None:
+        """`token`: what this machine's user manages the server with, for as long as there is no key to log in with."""
+        self._page, self._server, self._token = page, server, token
         self._keys: dict[str, str] = {}  # of browsers, by their cookies
         self._known: dict[str, tuple[float, bool]] = {}  # until when it is known whether a key is good
 
     def key_of(self, cookies: str) -> str:
-        """The key that a browser with this Cookie header has logged in with; "" where it has not."""
+        """The key of a browser with this Cookie header: which it has logged in with, or this machine's user's own."""
+        _, open_to_all = self._known.get("", (0.0, False))
+        return self._logged_in(cookies) or (self._token if open_to_all else "")
+
+    def _logged_in(self, cookies: str) -> str:
         return self._keys.get(_cookie(cookies), "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +58,7 @@ class Gate:
             await refusal(scope, receive, send)
 
     async def _admits(self, scope: Scope) -> bool:
-        return await self._is_good(self.key_of(Headers(scope=scope).get("cookie", "")))
+        return await self._is_good(self._logged_in(Headers(scope=scope).get("cookie", "")))
 
     async def _is_good(self, key: str) -> bool:
         """Whether the server takes it; "" is good until there is one. While the server is silent, as it last was."""

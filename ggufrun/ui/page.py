@@ -15,8 +15,9 @@ Living = Callable[[], AbstractAsyncContextManager[ASGIApp]]
 class Page:
     """Requests wait for it until it is there. `url`: of the server whose models it shows."""
 
-    def __init__(self, url: str, scratch: Path, *, own: bool = True, root_path: str = "") -> None:
-        """`own`: the server is this program's. `scratch`: where uploads lie until the program ends."""
+    def __init__(self, url: str, scratch: Path, *, token: str = "", own: bool = True, root_path: str = "") -> None:
+        """`own`: the server is this program's; `token`: its user's. `scratch`: where uploads lie until the end."""
+        self._token = token
         self._url, self._scratch, self._own, self._root = url, scratch, own, root_path
         self._there: asyncio.Future[ASGIApp] | None = None
         self._over = asyncio.Event()
@@ -59,7 +60,7 @@ class Page:
         os.environ["GRADIO_TEMP_DIR"] = str(self._scratch)
         from ggufrun.ui.mount import mounted
 
-        return mounted(self._url, own=self._own, root_path=self._root)
+        return mounted(self._url, token=self._token, own=self._own, root_path=self._root)
 
 
 async def _beside(work: Callable[[], Living]) -> Living:

@@ -15,7 +15,7 @@ class Users:
         self._key_of: Callable[[str], str] = str
 
     def are_of(self, server: Server, key_of: Callable[[str], str]) -> None:
-        """`key_of`: from a Cookie header to a key."""
+        """`key_of`: from a Cookie header to the key that its browser may use."""
         self._server, self._key_of = server, key_of
 
     @property

@@ -24,6 +24,7 @@ from ggufrun.api.front.access import access_of
 from ggufrun.api.front.guard import request_id
 from ggufrun.api.front.key_check import caller_of
 from ggufrun.api.gateway import Gateway, gateway_of
+from ggufrun.api.manage.control import LOCAL_KEY
 from ggufrun.chat.types import ChatEvent, ChatModel, ChoiceFinished, Completed, Meter, ModelInfo
 from ggufrun.errors import (
     AdminKeyNeeded,
@@ -124,7 +125,7 @@ class Call:
         entry = Entry(
             time=self.started,
             request_id=self.id,
-            key=self.key.name if self.key else "",
+            key=self.key.name if self.key and self.key is not LOCAL_KEY else "",
             endpoint=endpoint_of(self.request.scope),
             model=self.info.name if self.info else "",
             file=self.info.file if self.info else "",
