@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from ggufrun.api.agents import messages, responses
-from ggufrun.api.chats import chats, presets, running, transfer
+from ggufrun.api.chats import chats, counting, presets, running, transfer
 from ggufrun.api.conversation import chat, fim
 from ggufrun.api.docs import DESCRIPTION, Documented, add_docs_page
 from ggufrun.api.errors import ErrorResponse, envelope, error_response
@@ -20,7 +20,7 @@ from ggufrun.api.front.recorder import Recorder
 from ggufrun.api.gateway import Gateway, ServerSettings
 from ggufrun.api.invalid import bad_json_response, invalid_response, not_json_response
 from ggufrun.api.library import job_routes, routes
-from ggufrun.api.manage import management, models, scrape
+from ggufrun.api.manage import calls, management, models, scrape
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.not_served import not_served
 from ggufrun.api.text import completions, embeddings, schemas, tokenize
@@ -40,9 +40,11 @@ _ROUTERS = (
     responses.router,
     schemas.router,
     transfer.router,
+    counting.router,
     chats.router,
     running.router,
     presets.router,
+    calls.router,
     management.router,
     routes.router,
     job_routes.router,

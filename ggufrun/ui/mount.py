@@ -19,7 +19,9 @@ from ggufrun.ui.users import Users
 LARGEST_FILE: Final = "50mb"
 
 
-def mounted(url: str, *, token: str, own: bool, root_path: str = "") -> Callable[[], AbstractAsyncContextManager[ASGIApp]]:
+def mounted(
+    url: str, *, token: str, own: bool, root_path: str = ""
+) -> Callable[[], AbstractAsyncContextManager[ASGIApp]]:
     """Built already; it lives while the context does."""
     server, users = Server(url, own=own), Users()
     page = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

@@ -1,0 +1,40 @@
+"""The API tab in a browser: where the server is, snippets for the model in use, and the last calls."""
+
+import csv
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.api.served import Served
+from tests.ui.browser import Tab
+
+
+def test_it_shows_how_to_call_and_what_was_called(user: Tab, demo: Served, tmp_path: Path) -> None:
+    demo.chat("Hello", max_tokens=3).raise_for_status()
+    user.page.get_by_role("tab", name="API", exact=True).click()
+    expect(user.page.locator("#base input, #base textarea")).to_have_value(user.home)
+    expect(user.page.locator("#programs")).to_contain_text(f"{user.home}/v1/chat/completions")
+    expect(user.page.locator("#programs")).to_contain_text('"model": "demo"')
+    expect(user.page.locator("#apikey")).to_contain_text("No key is needed")
+    user.page.locator("#programs").get_by_role("tab", name="openai (Python)").click()
+    expect(user.page.locator("#programs")).to_contain_text("from openai import OpenAI")
+
+    calls = user.page.locator("#calls tbody tr")
+    expect(calls.first).to_contain_text("/v1/chat/completions")
+    expect(calls.first).to_contain_text("demo")
+    before = calls.count()
+    demo.chat("Hello", max_tokens=2).raise_for_status()
+    for _ in range(50):  # it is there a moment after its end
+        user.page.get_by_role("button", name="Refresh").click()
+        user.page.wait_for_timeout(100)
+        if calls.count() > before:
+            break
+    expect(calls).to_have_count(before + 1)
+
+    with user.page.expect_download() as download:
+        user.page.get_by_role("button", name="Export CSV").click()
+    download.value.save_as(tmp_path / "calls.csv")
+    with (tmp_path / "calls.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= before + 1
+    assert (rows[0]["model"], rows[0]["completion_tokens"], rows[0]["status"]) == ("demo", "2", "200")
