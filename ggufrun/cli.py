@@ -33,23 +33,49 @@ Models = Annotated[
 Prompt = Annotated[str | None, typer.Argument(metavar="PROMPT", help="Ask this once; without it, chat.")]
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits and . _ @ -.")]
 Url = Annotated[str | None, typer.Option(metavar="URL", help="The server, if it is not found by itself.")]
+Api = Annotated[str | None, typer.Option(metavar="URL", help="The ggufrun whose models it is for.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
+    *,
     version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    api: Api = None,
+    port: Annotated[int | None, typer.Option(metavar="N", min=0, max=65535, help="The page's port; else 8080.")] = None,
+    open_browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Show the page in the browser.")] = True,
 ) -> None:
     """Run quantized GGUF models on your own machine. Without a command: the chat page, in the browser."""
     if version:
         typer.echo(f"ggufrun {_version()}")
         raise typer.Exit()
-    if context.invoked_subcommand is None:
-        with exit_codes(debug=False):
-            from ggufrun.commandline.serve import serve as command
+    if context.invoked_subcommand is not None:
+        if api is not None or port is not None or not open_browser:
+            print_error("--api, --port and --no-browser are for `ggufrun` alone. Commands have options of their own.")
+            raise typer.Exit(2)
+        return
+    with exit_codes(debug=False):
+        from ggufrun.commandline.start import start as command
 
-            command((), ServerFlags(open=True), PoolFlags(), EngineFlags(), LoadFlags(), version=_version())
+        command(api, port, open_browser=open_browser, version=_version())
+
+
+@app.command()
+def page(
+    api: Api = None,
+    *,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0: a free one.")] = 0,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the browser.")] = True,
+    debug: Debug = False,
+) -> None:
+    """Show the page of another ggufrun's models. Its key is GGUFRUN_API_KEY, or what one logs in with."""
+    with exit_codes(debug=debug):
+        from ggufrun.api.listener import Listener
+        from ggufrun.commandline.page import page as command
+
+        command(api or "http://127.0.0.1:8080", Listener(host, port), open_browser=open_browser)
 
 
 @app.command()

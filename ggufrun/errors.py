@@ -234,7 +234,11 @@ class UnknownModel(RequestError):
     """The request names a model that is not served; `served` are those that are."""
 
     def __init__(self, name: str, served: Sequence[str]) -> None:
-        super().__init__(f"Invalid model: {cut(name)}.", f"Served here: {', '.join(served) or 'none'}.", "model")
+        told, hint = f"Invalid model: {cut(name)}.", f"Served here: {', '.join(served)}."
+        if not served:
+            told = "This server serves no model yet."
+            hint = "Add one in the Models tab of its page, or start it with one: ggufrun serve MODEL."
+        super().__init__(told, hint, "model")
         self.name, self.served = name, tuple(served)
 
 

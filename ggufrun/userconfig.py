@@ -1,6 +1,7 @@
 """`ggufrun.toml` in the data folder: a user's own settings, for all models `[defaults]`, for one `[models.NAME]`.
 
-Only what a user wrote is handed on; the defaults themselves are in `settings` and `chat.types`.
+Only what a user wrote is handed on; the defaults themselves are in `settings` and `chat.types`. `[mcp.NAME]` is for the
+page: see `mcp_servers`.
 """
 
 import os
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ggufrun.chat.limits import check_options
 from ggufrun.chat.types import ChatOptions, Effort
 from ggufrun.errors import OptionError, RequestError
+from ggufrun.mcp_servers import McpServer, mcp_servers
 from ggufrun.settings import EngineSettings, FlashAttention, KvType, LoraSpec, ModelSettings
 from ggufrun.validation import first_problem
 from ggufrun.weights.folders import data_folder as data_folder
@@ -130,6 +132,7 @@ class UserSettings:
     folder: Path
     defaults: UserOptions = field(default_factory=UserOptions)
     models: Mapping[str, UserOptions] = field(default_factory=dict)  # by name in lower case
+    mcp: Mapping[str, McpServer] = field(default_factory=dict)  # by name
 
     def for_model(self, name: str, aliases: Sequence[str] = ()) -> ModelDefaults:
         """The table of this name (or of the first alias that has one) over `[defaults]`."""
@@ -151,8 +154,8 @@ def load_user_settings(path: Path | None = None) -> UserSettings:
     except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
         raise OptionError(f"{path}: not a readable settings file ({error}).", "Correct or remove it.") from error
     for key in document:
-        if key not in ("defaults", "models"):
-            raise OptionError(f"{path}: unknown table {key!r}.", "Use [defaults] and [models.NAME].")
+        if key not in ("defaults", "models", "mcp"):
+            raise OptionError(f"{path}: unknown table {key!r}.", "Use [defaults], [models.NAME] and [mcp.NAME].")
     models = document.get("models", {})
     if not isinstance(models, dict):
         raise OptionError(f"{path}: 'models' is not a table.", "Write [models.NAME] above a model's settings.")
@@ -160,9 +163,15 @@ def load_user_settings(path: Path | None = None) -> UserSettings:
         path.parent,
         _options(path, "defaults", document.get("defaults", {})),
         {name.lower(): _options(path, f"models.{name}", table) for name, table in _flattened(models)},
+        mcp_servers(path, document.get("mcp", {})),
     )
     _check_combinations(path, settings)
     return settings
+
+
+def mcp_servers_of(folder: Path) -> Mapping[str, McpServer]:
+    """What its ggufrun.toml has now. Raises OptionError."""
+    return load_user_settings(folder / FILE_NAME).mcp
 
 
 def _flattened(models: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,8 +12,11 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
     return tuple(spelled[match] for match in get_close_matches(name.lower(), spelled, count, cutoff=0.5))
 
 
-def first_problem(error: ValidationError, known: Iterable[str]) -> str:
-    """One sentence about the first thing that is wrong; `known` are the keys that the table may have."""
+def first_problem(error: ValidationError, known: Iterable[str], secret: Iterable[str] = ()) -> str:
+    """One sentence about the first thing that is wrong; `known` are the keys that the table may have.
+
+    Values below the keys in `secret` are not said.
+    """
     problem = error.errors(include_url=False)[0]
     path = [str(part) for part in problem["loc"]]
     key = ".".join(path)
@@ -22,7 +25,9 @@ def first_problem(error: ValidationError, known: Iterable[str]) -> str:
         return f"unknown key {key!r}" + (f", did you mean {meant[0]!r}?" if meant else ".")
     if problem["type"] == "missing":
         return f"the key {key!r} is missing."
+    rule = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    if path and path[0] in secret:
+        return f"{key!r} {rule.replace('valid tuple', 'list')}."
     value = repr(problem["input"])
     shown = value if len(value) <= 60 else value[:57] + "..."
-    rule = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     return f"{key!r} {rule.replace('valid tuple', 'list')}, and it is {shown}."

@@ -1,13 +1,15 @@
 """ggufrun.toml: what is handed on, and what is said about a faulty one."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ggufrun.chat.types import ChatOptions
 from ggufrun.errors import OptionError
+from ggufrun.mcp_servers import McpServer
 from ggufrun.settings import EngineSettings, LoraSpec, ModelSettings
-from ggufrun.userconfig import UserSettings, data_folder, load_user_settings
+from ggufrun.userconfig import UserSettings, data_folder, load_user_settings, mcp_servers_of
 
 EVERYTHING = """
 [defaults]
@@ -151,3 +153,84 @@ def test_the_data_folder_can_be_moved(tmp_path: Path) -> None:
 def test_windows_drive_letters_are_not_scales(tmp_path: Path) -> None:
     loras = load(tmp_path, "[defaults]\nlora = ['C:\\tone.gguf', 'C:\\tone.gguf:2']").for_model("m").model["loras"]
     assert [lora.scale for lora in loras] == [1.0, 2.0]
+
+
+MCP = """
+[mcp.files]
+command = "~/bin/files"
+args = ["--root", "/data"]
+env = { TOKEN = "s3cr3t", LEVEL = "1" }
+
+[mcp.web-search_2]
+url = "https://mcp.example/mcp?key=s3cr3t"
+headers = { Authorization = "Bearer s3cr3t" }
+timeout = 5
+"""
+
+
+def test_mcp_servers_are_programs_or_addresses(tmp_path: Path) -> None:
+    servers = load(tmp_path, MCP).mcp
+    assert dict(servers) == {
+        "files": McpServer("files", "~/bin/files", ("--root", "/data"), {"TOKEN": "s3cr3t", "LEVEL": "1"}),
+        "web-search_2": McpServer(
+            "web-search_2",
+            url="https://mcp.example/mcp?key=s3cr3t",
+            headers={"Authorization": "Bearer s3cr3t"},
+            timeout=5.0,
+        ),
+    }
+    assert mcp_servers_of(tmp_path) == servers
+    assert load(tmp_path, "").mcp == {} and "s3cr3t" not in repr(servers)
+
+
+def test_an_mcp_servers_secrets_are_taken_out_of_words(tmp_path: Path) -> None:
+    servers = load(tmp_path, MCP).mcp
+    assert servers["files"].hide("no token s3cr3t, exit 1") == "no token …, exit 1"
+    for words in ("at https://mcp.example/mcp?key=s3cr3t", "Bearer s3cr3t", "it was s3cr3t"):
+        assert "s3cr3t" not in servers["web-search_2"].hide(words)
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("", "An MCP server has a command or a url."),
+        ('command = "a"\nurl = "http://a/s3cr3t"', "An MCP server has a command or a url."),
+        ('comand = "s3cr3t"', "unknown key 'comand', did you mean 'command'?"),
+        ('command = ""', "'command' should have at least 1 character"),
+        ('command = "a"\nargs = "s3cr3t"', "'args' should be a list."),
+        ('command = "a"\nargs = [["s3cr3t"]]', "'args.0' should be a valid string."),
+        ('command = "a"\nenv = { TOKEN = ["s3cr3t"] }', "'env.TOKEN' should be a valid string."),
+        ('command = "a"\nenv = "TOKEN=s3cr3t"', "'env' should be a valid dictionary."),
+        ('command = "a"\nenv = { "A=B" = "s3cr3t" }', "A name in env is empty or has a '='."),
+        ('command = "a"\nenv = { A = "s3cr3t\\u0000" }', "no zero characters"),
+        ('command = "a"\nheaders = { A = "s3cr3t" }', "headers are for a url"),
+        ('url = "http://a"\nenv = { A = "s3cr3t" }', "args and env are for programs"),
+        ('url = "ftp://s3cr3t@a"', "The url is no http:// or https:// address."),
+        ('url = "http://a:s3cr3t"', "The url is no http:// or https:// address."),
+        ('url = "http://a"\nheaders = { A = "s3cr3t\\r\\nB: c" }', "One of the headers cannot be sent."),
+        ('url = "http://a"\nheaders = { "A B" = "s3cr3t" }', "One of the headers cannot be sent."),
+        ('url = "http://a"\nheaders = { A = 53 }', "'headers.A' should be a valid string."),
+        ('command = "a"\ntimeout = 0', "'timeout' should be greater than 0, and it is 0."),
+    ],
+)
+def test_faulty_mcp_servers_are_named_and_their_secrets_are_not(tmp_path: Path, table: str, says: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        load(tmp_path, f"[mcp.files]\n{table}")
+    message = str(caught.value)
+    assert f"{tmp_path / 'ggufrun.toml'} [mcp.files]: " in message and says in message
+    assert "s3cr3t" not in message + repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mcp = 1", "'mcp' is not a table"),
+        ("[mcp]\nfiles = 1", "'mcp.files' is not a table"),
+        *((f'[mcp."{name}"]\ncommand = "a"', "is no name for an MCP server") for name in ("", "a__b", "_a", "a_", "ü")),
+        (f'[mcp.{"a" * 25}]\ncommand = "a"', "is no name for an MCP server"),
+        ('[mcp.a.b]\ncommand = "a"', "[mcp.a]: unknown key 'b'"),
+    ],
+)
+def test_names_of_mcp_servers(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(says)):
+        load(tmp_path, text)

@@ -20,7 +20,7 @@ from ggufrun.api.front.recorder import Recorder
 from ggufrun.api.gateway import Gateway, ServerSettings
 from ggufrun.api.invalid import bad_json_response, invalid_response, not_json_response
 from ggufrun.api.library import job_routes, routes
-from ggufrun.api.manage import calls, management, models, scrape
+from ggufrun.api.manage import calls, management, models, own_key, scrape
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.not_served import not_served
 from ggufrun.api.text import completions, embeddings, schemas, tokenize
@@ -45,6 +45,7 @@ _ROUTERS = (
     running.router,
     presets.router,
     calls.router,
+    own_key.router,
     management.router,
     routes.router,
     job_routes.router,

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from ggufrun.api.front.access import access_of
 from ggufrun.errors import (
+    AdminKeyNeeded,
     BadToolCall,
     BodyStopped,
     BodyTooLarge,
@@ -100,6 +101,7 @@ _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
     (InputError, Reply(400, _INVALID)),
     (ClientLeft, Reply(499, "cancelled")),
     (StoreBusy, Reply(503, "server_error", retry_s=1)),
+    (AdminKeyNeeded, Reply(401, "authentication_error", "admin_key_needed")),
     (Unauthorized, Reply(401, "authentication_error", "invalid_api_key")),
     (HostRefused, Reply(403, _INVALID, "host_not_allowed")),
     (OriginRefused, Reply(403, _INVALID, "origin_not_allowed")),

@@ -27,6 +27,7 @@ class ServerSettings:
     allowed_hosts: tuple[str, ...] = ()  # names of this server beside the loopback's; () and not loopback: any
     root_path: str = ""  # where a reverse proxy mounts us
     loopback: bool = True  # only this machine can reach us; where others can, a key is always needed
+    auth: bool = False  # a key is needed even so
     max_body: int = 64_000_000  # bytes of a request
 
 

@@ -42,11 +42,12 @@ def open_model(
     chat_template: Path | None,
     on_progress: Callable[[float], None],
     *,
+    name: str = "",
     sparing: bool = True,
 ) -> AbstractAsyncContextManager[ChatModel]:
     """`loading.open_model`, imported only when all options are known to be fine: its libraries take a while."""
     from ggufrun.opening import loading
 
     return loading.open_model(
-        model, overrides, engine, chat_template=chat_template, on_progress=on_progress, sparing=sparing
+        model, overrides, engine, name=name, chat_template=chat_template, on_progress=on_progress, sparing=sparing
     )

@@ -7,12 +7,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 from ggufrun.chat.types import ChatModel
 from ggufrun.commandline.flags import LoadFlags
 from ggufrun.commandline.opening import open_model
 from ggufrun.commandline.pool_flags import PoolFlags
+from ggufrun.pool.naming import name_and_spec, named
 from ggufrun.pool.offer import Offer, PoolSettings
 from ggufrun.pool.pool import ModelPool
 from ggufrun.settings import EngineOverrides
@@ -40,14 +40,18 @@ async def opened_pool(
     if load.chat_template is not None:
         read_text(load.chat_template, "--chat-template")
 
-    def offer(model: str) -> Offer:
-        return Offer(describe(model, overrides), partial(opener.open, model))
+    def offer(model: str, name: str) -> Offer:
+        info, path = describe(model, overrides, name)
+        return Offer(info, partial(opener.open, model, name), str(path))
 
-    offers = [offer(model) for model in models]
+    offers: list[Offer] = []
+    for model in models:
+        name, spec = name_and_spec(model)
+        offers.append(named(offer, spec, name, offers))
     opener.pool = pool = ModelPool(offers, settings, partial(free_memory, overrides), offer)
     try:
         if len(models) == 1 and not settings.ttl_s:
-            await _load(pool, offers[0].info.name, Path(models[0]).name)
+            await _load(pool, offers[0].info.name)
         yield pool
     finally:
         await pool.close()
@@ -61,11 +65,11 @@ class _Opener:
         self.pool: ModelPool | None = None
 
     @asynccontextmanager
-    async def open(self, model: str, on_progress: Callable[[float], None]) -> AsyncIterator[ChatModel]:
+    async def open(self, model: str, name: str, on_progress: Callable[[float], None]) -> AsyncIterator[ChatModel]:
         """For `Offer`. On OutOfMemory the pool unloads all idle ones and tries again."""
         load, sparing = self._load, not self._any_idle()
         async with open_model(
-            model, load.overrides(), self._engine, load.chat_template, on_progress, sparing=sparing
+            model, load.overrides(), self._engine, load.chat_template, on_progress, name=name, sparing=sparing
         ) as loaded:
             if loaded.info.note:
                 _log.warning("%s: %s", loaded.info.name, loaded.info.note)
@@ -76,13 +80,13 @@ class _Opener:
         return any(model.state == "ready" and not model.active for model in served)
 
 
-async def _load(pool: ModelPool, name: str, shown: str) -> None:
+async def _load(pool: ModelPool, name: str) -> None:
     """With a progress bar, where standard error is a terminal."""
     line = ProgressLine(sys.stderr, Style.of(sys.stderr, os.environ).tty)
     loading = asyncio.ensure_future(pool.load(name))
     try:
         while not loading.done():
-            line.show(pool.served()[0].progress, f"loading {shown}")
+            line.show(pool.served()[0].progress, f"loading {name}")
             await asyncio.wait({loading}, timeout=0.1)
     finally:
         line.clear()

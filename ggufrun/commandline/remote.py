@@ -49,7 +49,7 @@ class Remote:
         if self.ours:
             request.add_header("Host", "localhost")  # a name that every server answers to
         try:
-            with self._opener().open(request, timeout=timeout_s) as reply:
+            with no_proxy(ours=self.ours).open(request, timeout=timeout_s) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from error
@@ -63,13 +63,6 @@ class Remote:
                 raise EngineError(message, "Ask on that machine.") from error
             raise NobodyThere(self.url) from error
 
-    def _opener(self) -> urllib.request.OpenerDirector:
-        """No proxy; the certificate of a server that runs here is whatever its user gave it."""
-        context = ssl._create_unverified_context() if self.ours else ssl.create_default_context()
-        return urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
-
     def _refusal(self, error: urllib.error.HTTPError) -> GgufrunError:
         try:
             said = str(json.load(error)["message"])
@@ -81,6 +74,12 @@ class Remote:
 
     def _stranger(self) -> EngineError:
         return EngineError(f"What answers at {self.url} is no ggufrun server that can be managed.", _START)
+
+
+def no_proxy(*, ours: bool) -> urllib.request.OpenerDirector:
+    """The certificate of a server that runs here is whatever its user gave it."""
+    context = ssl._create_unverified_context() if ours else ssl.create_default_context()
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 
 
 def named(path: str) -> str:
@@ -97,7 +96,7 @@ def remotes(url: str | None) -> Sequence[Remote]:
     known = running(home)
     if url is None:
         return [_ours(server) for server in known] or [_other(DEFAULT_URL)]
-    wanted = _checked(url)
+    wanted = checked(url, "--url")
     return [_ours(server) for server in known if server.url == wanted] or [_other(wanted)]
 
 
@@ -118,12 +117,13 @@ def _other(url: str) -> Remote:
     return Remote(url, os.environ.get(KEY_VARIABLE, ""), ours=False)
 
 
-def _checked(url: str) -> str:
+def checked(url: str, option: str) -> str:
+    """Without /v1 at its end. Raises OptionError."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         good = False
     if not good:
-        raise OptionError(f"--url cannot be {url!r}.", f"Write it as {DEFAULT_URL}.")
+        raise OptionError(f"{option} cannot be {url!r}.", f"Write it as {DEFAULT_URL}.")
     return url.rstrip("/").removesuffix("/v1")

@@ -5,8 +5,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from ggufrun.api.gateway import Gateway, ServerSettings
@@ -15,8 +15,8 @@ from ggufrun.api.listener import Listener, Tls
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.server import serve as serve_http
-from ggufrun.commandline.browser import show
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
+from ggufrun.commandline.page import near, scratch, shown
 from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.pooling import opened_pool, pool_settings
 from ggufrun.commandline.server_flags import ServerFlags
@@ -29,23 +29,30 @@ from ggufrun.records.keys import KeyStore
 from ggufrun.records.ledger import Ledger
 from ggufrun.running import Running, announce, place_of, withdraw
 from ggufrun.store.resolve import resolve
-from ggufrun.ui.page import Page
-from ggufrun.userconfig import data_folder
+from ggufrun.ui.page import Page, PageSettings
+from ggufrun.userconfig import data_folder, mcp_servers_of
 
 DEMO: Final = "demo"
 
 
 def serve(
-    models: Sequence[str], server: ServerFlags, pool: PoolFlags, engine: EngineFlags, load: LoadFlags, *, version: str
+    models: Sequence[str],
+    server: ServerFlags,
+    pool: PoolFlags,
+    engine: EngineFlags,
+    load: LoadFlags,
+    *,
+    version: str,
+    or_free: bool = False,
 ) -> None:
-    """Serve the models until SIGINT or SIGTERM. Raises `GgufrunError`."""
+    """Serve the models until SIGINT or SIGTERM. `or_free`: on a free port, if need be. Raises `GgufrunError`."""
     server.check()
     load.overrides()  # checks them, as the other two do
     coming_and_going, scheduling = pool_settings(pool), engine.overrides()
 
     async def main() -> None:
         with ExitStack() as stack:
-            listener = stack.enter_context(closing(listener_of(server)))
+            listener = stack.enter_context(closing(listener_of(server, or_free=or_free)))
             keys = stack.enter_context(closing(KeyStore(_database())))
             check_reach(server, listener, keys)
             ledger = stack.enter_context(closing(Ledger(_database())))
@@ -63,7 +70,7 @@ def serve(
                 gateway = Gateway(opened, settings, Metrics(), keys, ledger, version, control, chats, library=desk)
                 _announce(place, control)
                 if page is not None and server.open:
-                    stack.callback(asyncio.create_task(_show(page, control)).cancel)
+                    stack.callback(asyncio.create_task(shown(page, control.url)).cancel)
                 await serve_http(gateway, listener, page)
 
     asyncio.run(main())
@@ -85,33 +92,33 @@ def _page(control: Control, settings: ServerSettings) -> Iterator[Page]:
     """What lies behind a proxy is managed by nobody without a key."""
     local = settings.loopback and not settings.allowed_hosts and not settings.root_path
     token = control.token if local else ""
-    with TemporaryDirectory(prefix="ggufrun-page-", ignore_cleanup_errors=True) as scratch:
-        yield Page(_near(control.url), Path(scratch), token=token, root_path=settings.root_path)
-
-
-async def _show(page: Page, control: Control) -> None:
-    await page.ready()
-    show(_near(control.url))
-
-
-def _near(url: str) -> str:
-    """How this machine reaches an address on which a server listens."""
-    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    with scratch() as folder:
+        servers = partial(mcp_servers_of, data_folder(os.environ))
+        ours = PageSettings(near(control.url), token=token, root_path=settings.root_path, mcp_servers=servers)
+        yield Page(ours, folder)
 
 
 def _announce(place: Path, control: Control) -> None:
     """Where that cannot be written, the server runs all the same."""
-    url = _near(control.url)
+    url = near(control.url)
     try:
         announce(place, Running(url, control.pid, control.token))
     except OSError as error:
         print(f"ggufrun: {place}: {error.strerror}. `ggufrun ps` needs --url {url}.", file=sys.stderr, flush=True)
 
 
-def listener_of(flags: ServerFlags) -> Listener:
-    """The address, taken. Raises OptionError where it, or what TLS needs, cannot be used."""
+def listener_of(flags: ServerFlags, *, or_free: bool = False) -> Listener:
+    """The address, taken. Raises OptionError where it, or what TLS needs, cannot be used.
+
+    `or_free`: where the port is taken, a free one will do.
+    """
     tls = Tls(flags.tls_cert, flags.tls_key) if flags.tls_cert is not None and flags.tls_key is not None else None
-    return Listener(flags.host, flags.port, tls)
+    try:
+        return Listener(flags.host, flags.port, tls)
+    except OptionError:
+        if not or_free:
+            raise
+        return Listener(flags.host, 0, tls)
 
 
 def check_reach(flags: ServerFlags, listener: Listener, keys: KeyStore) -> None:
@@ -123,6 +130,8 @@ def check_reach(flags: ServerFlags, listener: Listener, keys: KeyStore) -> None:
             f"Other machines can reach {flags.host}, and there is no API key.",
             "Make one first: ggufrun keys add NAME. Or listen on 127.0.0.1.",
         )
+    if flags.auth:
+        raise OptionError("--auth asks for an API key, and there is none.", "Make one first: ggufrun keys add NAME.")
     if not keys.any() and (flags.allowed_host or flags.root_path):
         print(
             "ggufrun: There is no API key, so whoever the proxy lets through may use the server. ggufrun keys add NAME "
@@ -141,6 +150,7 @@ def settings_of(flags: ServerFlags, *, loopback: bool) -> ServerSettings:
         allowed_hosts=tuple(flags.allowed_host or ()),
         root_path=flags.root_path,
         loopback=loopback,
+        auth=flags.auth,
         max_body=flags.max_body * 1_000_000,
     )
 

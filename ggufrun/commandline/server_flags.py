@@ -24,6 +24,7 @@ class ServerFlags:
     any_model: Annotated[bool, Option("--any-model", help="Take every model name for the one served.")] = False
     strict: Annotated[bool, Option("--strict", help="Refuse what Mistral's hosted API refuses.")] = False
     max_body: Annotated[int, Option(metavar="MB", min=1, max=100_000, help="Largest request.")] = 64
+    auth: Annotated[bool, Option("--auth", help="Ask for an API key on this machine too.")] = False
     cors: Annotated[list[str] | None, Option(metavar="ORIGIN", help="Web pages that may call; may be repeated.")] = None
     allowed_host: Annotated[
         list[str] | None, Option(metavar="NAME", help="A name of this server in Host headers; may be repeated.")

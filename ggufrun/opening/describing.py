@@ -4,12 +4,13 @@ The counterpart of `loading`, for servers that load models only when they are as
 """
 
 import os
+from pathlib import Path
 
 from ggufrun.chat.types import Capabilities, ModelInfo
 from ggufrun.llama import library
 from ggufrun.llama.hardware import available_memory
 from ggufrun.llama.pooling import longest_input, makes_embeddings
-from ggufrun.opening.loading import answer_settings, known
+from ggufrun.opening.loading import answer_settings, known, names
 from ggufrun.opening.planning import default_context, kv_bytes, trained_context
 from ggufrun.settings import ModelOverrides, ModelSettings
 from ggufrun.store.resolve import resolve
@@ -17,18 +18,21 @@ from ggufrun.userconfig import FILE_NAME, data_folder, load_user_settings
 from ggufrun.weights.fields import ArrayField
 
 
-def describe(spec: str, overrides: ModelOverrides) -> ModelInfo:
-    """`loading.open_model` says what `spec` may be, and what is raised. `memory_bytes` is what it will need, about."""
+def describe(spec: str, overrides: ModelOverrides, name: str = "") -> tuple[ModelInfo, Path]:
+    """The model, and the file that it is in. `memory_bytes` is what it will need, about.
+
+    `loading.open_model` says what `spec` and `name` may be, and what is raised.
+    """
     home = data_folder(os.environ)
     found = resolve(spec, home)
     card, header = found.card, found.header
-    defaults = load_user_settings(home / FILE_NAME).for_model(found.name, card.aliases if card else ())
+    defaults = load_user_settings(home / FILE_NAME).for_model(*names(found, name))
     settings = ModelSettings(found.path, **{**defaults.model, **overrides})
     trained, embeds = trained_context(card, header), makes_embeddings(header.metadata)
     context = longest_input(settings, trained) if embeds else settings.context or default_context(card, header)
     tokens = header.metadata.get("tokenizer.ggml.tokens")
-    return ModelInfo(
-        name=found.name,
+    info = ModelInfo(
+        name=name or found.name,
         context=context,
         context_train=trained,
         vocabulary=tokens.length if isinstance(tokens, ArrayField) else 0,
@@ -37,8 +41,9 @@ def describe(spec: str, overrides: ModelOverrides) -> ModelInfo:
         defaults=answer_settings(card, defaults),
         capabilities=Capabilities(chat=not embeds, tools=not embeds, embeddings=embeds),
         memory_bytes=found.size + kv_bytes(header, context, settings.kv_type),
-        **known(found),
+        **known(found, name),
     )
+    return info, found.path
 
 
 def free_memory(overrides: ModelOverrides) -> int | None:

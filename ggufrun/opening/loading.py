@@ -43,23 +43,25 @@ async def open_model(
     overrides: ModelOverrides,
     engine: EngineSettings | EngineOverrides,
     *,
+    name: str = "",
     chat_template: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
     sparing: bool = True,
 ) -> AsyncIterator[ChatModel]:
     """A loaded model, closed on the way out.
 
-    `spec` is `demo`, a path to a .gguf (the first file of a split set too) or the name of a card. Settings come from
-    `overrides`, then ggufrun.toml, then a plan for this machine (see `planning`). `on_progress` is called with 0 to 1
-    while the weights load, from any thread; it begins anew where memory did not suffice: `ModelInfo.note` says what is
-    less then. Not `sparing`: OutOfMemory instead, for those who can free memory. `engine` as overrides is merged in the
-    same order, as `EngineSettings` it is final; where nobody names a disk cache it is in the platform's cache folder
+    `spec` is `demo`, a path to a .gguf (the first file of a split set too) or the name of a card. `name` is what to
+    call the model; without, it has its own, and the card's aliases. Settings come from `overrides`, then ggufrun.toml,
+    then a plan for this machine (see `planning`). `on_progress` is called with 0 to 1 while the weights load, from any
+    thread; it begins anew where memory did not suffice: `ModelInfo.note` says what is less then. Not `sparing`:
+    OutOfMemory instead, for those who can free memory. `engine` as overrides is merged in the same order, as
+    `EngineSettings` it is final; where nobody names a disk cache it is in the platform's cache folder
     (`disk_cache=None`: there is none).
     Raises `ModelNotFound`, `ModelFileError`, `OutOfMemory`, `OptionError` and `EngineError`.
     """
     home = data_folder(os.environ)
     found = resolve(spec, home)
-    defaults = load_user_settings(home / FILE_NAME).for_model(found.name, found.card.aliases if found.card else ())
+    defaults = load_user_settings(home / FILE_NAME).for_model(*names(found, name))
     template = _read_template(chat_template or defaults.chat_template)
     planning = Planning(spec, found, {**defaults.model, **overrides}, _engine(engine, defaults), home)
     async with AsyncExitStack() as stack:
@@ -71,7 +73,7 @@ async def open_model(
         # Nobody waits for it; the first JSON answer gains.
         warming = asyncio.create_task(asyncio.to_thread(reader.warm))
         try:
-            yield reader.model(service, defaults, loaded.note)
+            yield reader.model(service, defaults, loaded.note, name)
         finally:
             await warming
 
@@ -106,12 +108,12 @@ class _Reader:
         except GgufrunError as error:  # a request with a grammar will be told
             log.info("grammars cannot be used: %s", error)
 
-    def model(self, service: Service, defaults: ModelDefaults, note: str) -> ChatModel:
+    def model(self, service: Service, defaults: ModelDefaults, note: str, name: str) -> ChatModel:
         loaded = service.info
         answering = answer_settings(self._found.card, defaults)
         grammars = self._grammars
         compiler = Compiler(self._vocabulary, self._encoder, grammars, loaded.context, answering, grammars.check)
-        info = _info(self._found, service, capabilities(self._encoder), answering, note)
+        info = _info(self._found, service, capabilities(self._encoder), answering, note, name)
         return LocalChatModel(info, self._vocabulary, compiler, service)
 
 
@@ -124,9 +126,10 @@ class _EmbeddingReader:
     def warm(self) -> None:
         """Nothing comes late here."""
 
-    def model(self, service: Service, defaults: ModelDefaults, note: str) -> ChatModel:
+    def model(self, service: Service, defaults: ModelDefaults, note: str, name: str) -> ChatModel:
         able = Capabilities(chat=False, tools=False, embeddings=True)
-        return EmbeddingModel(_info(self._found, service, able, AnswerSettings(), note), self._vocabulary, service)
+        info = _info(self._found, service, able, AnswerSettings(), note, name)
+        return EmbeddingModel(info, self._vocabulary, service)
 
 
 def _read(found: ResolvedModel, template: str | None) -> _Reader | _EmbeddingReader:
@@ -134,11 +137,11 @@ def _read(found: ResolvedModel, template: str | None) -> _Reader | _EmbeddingRea
 
 
 def _info(
-    found: ResolvedModel, service: Service, able: Capabilities, answering: AnswerSettings, note: str
+    found: ResolvedModel, service: Service, able: Capabilities, answering: AnswerSettings, note: str, name: str
 ) -> ModelInfo:
     loaded = service.info
     return ModelInfo(
-        name=found.name,
+        name=name or found.name,
         context=loaded.context,
         context_train=loaded.context_train,
         vocabulary=loaded.vocabulary,
@@ -149,7 +152,7 @@ def _info(
         memory_bytes=loaded.memory_bytes,
         dimensions=loaded.dimensions,
         note=note,
-        **known(found),
+        **known(found, name),
     )
 
 
@@ -162,12 +165,18 @@ class Known(TypedDict):
     price: Price | None
 
 
-def known(found: ResolvedModel) -> Known:
-    """What callers may know of a model before it is loaded."""
+def known(found: ResolvedModel, name: str = "") -> Known:
+    """What callers may know of a model before it is loaded; `name` as for `open_model`."""
     card = found.card
     price = Price(card.price.prompt, card.price.completion) if card and card.price else None
-    aliases = card.aliases if card else ()
+    aliases = card.aliases if card and not name else ()
     return Known(aliases=aliases, file=found.path.name, quant=quant_of(found.path, found.header), price=price)
+
+
+def names(found: ResolvedModel, name: str) -> tuple[str, tuple[str, ...]]:
+    """What the user's settings may call a model, its name first; `name` as for `open_model`."""
+    aliases = found.card.aliases if found.card else ()
+    return (name, (found.name, *aliases)) if name else (found.name, aliases)
 
 
 def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults) -> EngineSettings:

@@ -15,11 +15,13 @@ Opener = Callable[[Progress], AbstractAsyncContextManager[ChatModel]]
 class Offer:
     """`info` is what file and card say, its `memory_bytes` what the model will need. `open` loads it and closes it.
 
-    Closing is over when `open` is left, also where that is cancelled: the memory counts as free from then on.
+    Closing is over when `open` is left, also where that is cancelled: the memory counts as free from then on. `path`
+    is the file, "" where nobody knows it.
     """
 
     info: ModelInfo
     open: Opener
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Final
 from ggufrun.chat.types import ChatModel, ModelInfo
 from ggufrun.errors import EngineClosed, ModelLoading, OptionError, UnknownModel
 from ggufrun.pool.budget import Budget
+from ggufrun.pool.naming import Maker, named
 from ggufrun.pool.offer import Offer, PoolSettings
 from ggufrun.pool.served import ServedModel, State
 from ggufrun.pool.stay import Stay, Superseded
@@ -47,32 +48,30 @@ class ModelPool:
         offers: Sequence[Offer],
         settings: PoolSettings | None = None,
         available: Callable[[], int | None] = lambda: None,
-        offer: Callable[[str], Offer] | None = None,
+        offer: Maker | None = None,
     ) -> None:
-        """Raises OptionError where two models have a name in common. `available`: bytes of free memory, if known.
+        """`offers` have no names in common (see `naming`). `available`: bytes of free memory, if known.
 
         `offer` makes one of what a user calls a model, for `add`. It may read files.
         """
-        _check_names(offers)
         self._settings, self._offer = settings or PoolSettings(), offer
         self._slots = {offer.info.name: _Slot(offer, offer.info) for offer in offers}
         self._stays: list[Stay] = []  # those that have not ended, oldest first; a model may have closing ones too
         self._budget = Budget(available)
-        self._entrance = asyncio.Lock()
+        self._entrance, self._adding = asyncio.Lock(), asyncio.Lock()
         self._change = asyncio.Event()
         self._closed = False
 
     def served(self) -> Sequence[ServedModel]:
         return [self._describe(slot) for slot in self._slots.values()]
 
-    async def add(self, spec: str) -> str:
+    async def add(self, spec: str, name: str = "") -> str:
         if self._offer is None:
             raise OptionError("This server takes no more models.", "Start it with `ggufrun serve`.")
-        offer = await asyncio.to_thread(self._offer, spec)
-        if offer.info.name in self._slots:
-            raise OptionError(f"A model called {offer.info.name} is served already.", "Take that one out first.")
-        _check_names([*(slot.offer for slot in self._slots.values()), offer])
-        self._slots[offer.info.name] = _Slot(offer, offer.info)
+        async with self._adding:  # one at a time, so that each knows the others' names
+            others = [slot.offer for slot in self._slots.values()]
+            offer = await asyncio.to_thread(named, self._offer, spec, name, others)
+            self._slots[offer.info.name] = _Slot(offer, offer.info)
         return offer.info.name
 
     async def remove(self, name: str) -> None:
@@ -264,14 +263,3 @@ class ModelPool:
             idle_s=0.0 if users else used_at,
             ttl_s=self._settings.ttl_s or None,
         )
-
-
-def _check_names(offers: Sequence[Offer]) -> None:
-    owners: dict[str, str] = {}
-    for offer in offers:
-        for name in {offer.info.name.lower(), *(alias.lower() for alias in offer.info.aliases)}:
-            if name in owners:
-                whose = f"{owners[name]} and {offer.info.name}"
-                both = "Two of the models" if owners[name] == offer.info.name else whose
-                raise OptionError(f"{both} answer to the name {name!r}.", "Serve one of them only.")
-            owners[name] = offer.info.name

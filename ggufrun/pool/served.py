@@ -51,8 +51,8 @@ class Models(Protocol):
     async def unload(self, name: str, *, wait: bool = True) -> None:
         """Give its memory back once the requests that it answers have ended. With `wait` it returns then."""
 
-    async def add(self, spec: str) -> str:
-        """Serve one more, which is not loaded yet; what `ggufrun serve` takes. Returns its name.
+    async def add(self, spec: str, name: str = "") -> str:
+        """Serve one more, which is not loaded yet; what `ggufrun serve` takes. Returns its name, `name` if given.
 
         Raises InputError for what cannot be served, OptionError where another has a name of it.
         """
@@ -85,7 +85,7 @@ class OneModel:
     async def unload(self, name: str, *, wait: bool = True) -> None:
         raise OptionError("This model is served alone and stays loaded.", "Stop the server instead.")
 
-    async def add(self, spec: str) -> str:
+    async def add(self, spec: str, name: str = "") -> str:
         raise OptionError("This server serves one model.", "Start it with `ggufrun serve`.")
 
     async def remove(self, name: str) -> None:

@@ -1,7 +1,11 @@
-"""The page's parts, put together: chats on the left, settings on the right, tabs between them."""
+"""The page's parts, put together: chats on the left, settings on the right, tabs between them.
+
+Where they are and when a sidebar is open is the style sheet's and the script's (`assets/page.*`, `assets/early.html`).
+"""
 
 import gradio as gr
 
+from ggufrun.ui import assets
 from ggufrun.ui.beside.panel import beside_tab
 from ggufrun.ui.chat.panel import chat_panel
 from ggufrun.ui.history.panel import history_panel
@@ -9,26 +13,30 @@ from ggufrun.ui.models.panel import models_tab
 from ggufrun.ui.settings.panel import settings_panel
 from ggufrun.ui.shared import Shared
 from ggufrun.ui.snippets.panel import api_tab
+from ggufrun.ui.tools.mcp import Mcp
 from ggufrun.ui.users import Users
 
 
-def blocks(users: Users) -> gr.Blocks:
+def blocks(users: Users, mcp: Mcp | None = None) -> gr.Blocks:
     page = gr.Blocks(title="ggufrun", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86_400))
     with page:
-        shared = Shared.made(users)
-        with gr.Sidebar(elem_id="history", width=280):
-            history_panel(shared)
-        with gr.Sidebar(elem_id="settings", position="right", width=320):
-            settings_panel(shared)
-        with gr.Tabs(elem_id="tabs"):
-            with gr.Tab("Chat", id="chat"):
-                chat_panel(shared)
-            with gr.Tab("Models", id="models"):
-                models_tab(shared)
-            with gr.Tab("Side by side", id="beside"):
-                beside_tab(shared)
-            with gr.Tab("API", id="api"):
-                api_tab(shared)
+        shared = Shared.made(users, mcp)
+        with gr.Row(elem_id="window", equal_height=False):
+            with gr.Column(elem_id="history", min_width=0):
+                history_panel(shared)
+            with gr.Column(elem_id="middle", min_width=0):
+                gr.HTML(assets.text("bar.html"), elem_id="bar", apply_default_css=False)
+                with gr.Tabs(elem_id="tabs"):
+                    with gr.Tab("Chat", id="chat", elem_id="chat-tab"):
+                        chat_panel(shared)
+                    with gr.Tab("Models", id="models", elem_id="models-tab") as tab:
+                        models_tab(shared, tab)
+                    with gr.Tab("Side by side", id="beside", elem_id="beside-tab") as tab:
+                        beside_tab(shared, tab)
+                    with gr.Tab("API", id="api", elem_id="api-tab") as tab:
+                        api_tab(shared, tab)
+            with gr.Column(elem_id="settings", min_width=0):
+                settings_panel(shared)
     # The default limit is one of each event at a time, so that a second user's answer would wait for the first one's.
     page.queue(default_concurrency_limit=32, max_size=512)
     return page

@@ -1,7 +1,7 @@
 """The page's way to a server: JSON and server-sent events over HTTP, with its user's key."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ggufrun.ui.errors import ApiError
+from ggufrun.ui.known_keys import KnownKeys, Standing
 
 Json = Any
 AGENT: Final = "ggufrun-page"
@@ -19,9 +20,13 @@ _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20
 class Server:
     """One server, for all users of the page. `url` has no /v1 at its end."""
 
-    def __init__(self, url: str, *, own: bool = False) -> None:
-        """`own`: it is this program's, so its certificate is whatever its user gave it, and its name this machine's."""
-        self.url = url.rstrip("/").removesuffix("/v1")
+    def __init__(self, url: str, *, own: bool = False, key: str = "", token: str = "") -> None:
+        """`own`: it is this program's, so its certificate is whatever its user gave it, and its name this machine's.
+
+        `key` is that of users who have none. While the server asks nobody for one, all may manage it: by `token`.
+        """
+        self.url, self.own = url.rstrip("/").removesuffix("/v1"), own
+        self._key, self._token, self._known = key, token, KnownKeys(self._status)
         headers = {"User-Agent": AGENT} | ({"Host": "localhost"} if own else {})
         self._http = httpx.AsyncClient(
             base_url=self.url, headers=headers, timeout=_TIMEOUT, limits=_LIMITS, verify=not own, trust_env=not own
@@ -31,13 +36,26 @@ class Server:
         """As its user with that key; "" for none."""
         return Api(self, key)
 
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    async def standing(self, key: str) -> Standing:
+        """Whether it takes this key; "" for none."""
+        return await self._known.standing(key)
+
     async def close(self) -> None:
         await self._http.aclose()
 
     @asynccontextmanager
     async def reply(self, method: str, path: str, key: str, **more: Any) -> AsyncIterator[httpx.Response]:
         """The reply whose body is still to be read. Raises ApiError for what is no success."""
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if self._http.is_closed:
+            raise ApiError("This page's program is ending.", 0)
+        if self._token and await self.standing("") == "good":
+            key = self._token
+        headers = _bearer(key or self._key)
         try:
             async with self._http.stream(method, path, headers=headers, **more) as reply:
                 if reply.is_error:
@@ -46,8 +64,18 @@ class Server:
         except httpx.TimeoutException as error:
             raise ApiError("The server takes too long to answer. Try again.", 0) from error
         except httpx.HTTPError as error:
-            message = f"No server answers at {urlsplit(self.url).netloc}. Start it again, then reload this page."
-            raise ApiError(message, 0) from error
+            raise ApiError(f"No server answers at {self.place}. Start it again, then reload this page.", 0) from error
+
+    async def _status(self, key: str) -> int:
+        """Of a reply to that key, for `KnownKeys`."""
+        try:
+            return (await self._http.get("/v1/models", headers=_bearer(key or self._key))).status_code
+        except (httpx.HTTPError, RuntimeError):  # RuntimeError: closed, because the program ends
+            return 0
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 class Api:
@@ -78,7 +106,7 @@ class Api:
     async def delete(self, path: str) -> Json:
         return await self._ask("DELETE", path)
 
-    async def events(self, path: str, body: Json = None, **query: Any) -> AsyncIterator[Json]:
+    async def events(self, path: str, body: Json = None, **query: Any) -> AsyncGenerator[Json, None]:
         """The JSON of each server-sent event until the stream ends; POSTs where there is a body."""
         method, more = ("GET", {}) if body is None else ("POST", {"json": body})
         timeout = httpx.Timeout(None, connect=5.0)  # they are kept alive while nothing comes

@@ -11,9 +11,9 @@ from ggufrun.errors import GgufrunError
 class ApiError(GgufrunError):
     """The server refused, with its own words. `status` 0: it did not answer at all."""
 
-    def __init__(self, message: str, status: int, *, type: str = "", param: str = "") -> None:
+    def __init__(self, message: str, status: int, *, type: str = "", param: str = "", code: str = "") -> None:
         super().__init__(message)
-        self.status, self.type, self.param = status, type, param
+        self.status, self.type, self.param, self.code = status, type, param, code
 
     @classmethod
     def of(cls, status: int, body: Any) -> "ApiError":
@@ -21,12 +21,16 @@ class ApiError(GgufrunError):
         error = body.get("error", body) if isinstance(body, dict) else {}
         error = error if isinstance(error, dict) else {"message": str(error)}
         message = str(error.get("message") or f"The server answered with status {status}.")
-        return cls(message, status, type=str(error.get("type") or ""), param=str(error.get("param") or ""))
+        more = {name: str(error.get(name) or "") for name in ("type", "param", "code")}
+        return cls(message, status, **more)
 
 
 def shown(error: GgufrunError) -> gr.Error:
     """To be raised by a handler: a message in the corner of the page."""
-    return gr.Error(escape(str(error)), duration=15, print_exception=False, title="That did not work")
+    told, title = str(error), "That did not work"
+    if isinstance(error, ApiError) and error.code == "invalid_api_key":
+        told, title = "This server now asks for a key, or yours is revoked. Reload this page and log in.", "Log in"
+    return gr.Error(escape(told), duration=15, print_exception=False, title=title)
 
 
 def say(message: str, title: str = "Note") -> None:

@@ -11,13 +11,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _CONTENT: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' blob: data:; connect-src 'self'; "
-    "worker-src 'self' blob:; frame-ancestors 'self'; base-uri 'self'; form-action 'self'; object-src 'none'"
+    "worker-src 'self' blob:; frame-src 'none'; frame-ancestors 'self'; base-uri 'self'; form-action 'self'; "
+    "object-src 'none'"
 )
+# Uploads, and what else is served as it came: shown in a tab of its own, it is no page of this server.
+_FILE: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'"
 _HEADERS: Final = [
-    (b"content-security-policy", _CONTENT.encode()),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # with none at all, the form of the login has no Origin either
     (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_CORS: Final = b"access-control-"  # Gradio lets other origins in, some of them with cookies
 
 
 class PageHeaders:
@@ -27,9 +32,12 @@ class PageHeaders:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content = (_FILE if "/gradio_api/file" in scope["path"] else _CONTENT).encode()
+
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                own = [header for header in message.get("headers", ()) if not header[0].lower().startswith(_CORS)]
+                message["headers"] = [*own, (b"content-security-policy", content), *_HEADERS]
             await send(message)
 
         await self._page(scope, receive, headed)

@@ -11,23 +11,25 @@ from starlette.types import ASGIApp
 from ggufrun.ui import assets
 from ggufrun.ui.blocks import blocks
 from ggufrun.ui.client import Server
+from ggufrun.ui.early import Early
 from ggufrun.ui.gate import Gate
 from ggufrun.ui.headers import PageHeaders
 from ggufrun.ui.theme import THEME
+from ggufrun.ui.tools.mcp import Mcp, Read, no_servers
 from ggufrun.ui.users import Users
 
 LARGEST_FILE: Final = "50mb"
 
 
 def mounted(
-    url: str, *, token: str, own: bool, root_path: str = ""
+    server: Server, *, root_path: str = "", always_login: bool = False, mcp_servers: Read = no_servers
 ) -> Callable[[], AbstractAsyncContextManager[ASGIApp]]:
-    """Built already; it lives while the context does."""
-    server, users = Server(url, own=own), Users()
+    """Built already; it lives while the context does. `always_login`: nobody sees it without a key."""
+    users, mcp = Users(), Mcp(mcp_servers)
     page = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         page,
-        blocks(users),
+        blocks(users, mcp),
         path="/",
         root_path=root_path or None,
         theme=THEME,
@@ -43,8 +45,8 @@ def mounted(
         show_error=True,
         pwa=True,
     )
-    gate = Gate(page, server, token)
-    users.are_of(server, gate.key_of)
+    gate = Gate(Early(page), server, always=always_login)
+    users.are_of(server, gate.sessions.key_of)
 
     @asynccontextmanager
     async def living() -> AsyncIterator[ASGIApp]:
@@ -52,6 +54,7 @@ def mounted(
             async with page.router.lifespan_context(page):
                 yield PageHeaders(gate)
         finally:
+            await mcp.close()
             await server.close()
 
     return living

@@ -1,24 +1,44 @@
 """The page as an ASGI application. Gradio takes seconds to import, so it comes in a thread, while the server serves."""
 
 import asyncio
+import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ggufrun.mcp_servers import McpServer
+
+_log = logging.getLogger(__name__)
 
 Living = Callable[[], AbstractAsyncContextManager[ASGIApp]]
 
 
-class Page:
-    """Requests wait for it until it is there. `url`: of the server whose models it shows."""
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """Whose models it shows, and to whom."""
 
-    def __init__(self, url: str, scratch: Path, *, token: str = "", own: bool = True, root_path: str = "") -> None:
-        """`own`: the server is this program's; `token`: its user's. `scratch`: where uploads lie until the end."""
-        self._token = token
-        self._url, self._scratch, self._own, self._root = url, scratch, own, root_path
+    url: str
+    own: bool = True  # the server is this program's
+    token: str = ""  # by which everybody may manage the server while it asks nobody for a key
+    key: str = ""  # of those who have not logged in
+    root_path: str = ""  # where a reverse proxy mounts it
+    always_login: bool = False  # nobody sees it without a key of the server
+    mcp_servers: Callable[[], Mapping[str, McpServer]] = dict  # of this machine's user, read anew each time
+
+
+class Page:
+    """Requests wait for it until it is there."""
+
+    def __init__(self, settings: PageSettings, scratch: Path) -> None:
+        """`scratch`: where uploads lie until the end."""
+        self._settings, self._scratch = settings, scratch
         self._there: asyncio.Future[ASGIApp] | None = None
         self._over = asyncio.Event()
 
@@ -26,23 +46,68 @@ class Page:
     async def running(self) -> AsyncIterator[None]:
         """Import and build it, beside whatever goes on; it ends with this."""
         self._there = asyncio.get_running_loop().create_future()
-        self._there.add_done_callback(_looked_at)
         life = asyncio.create_task(self._live(self._there))
         try:
             yield
         finally:
-            self._over.set()
+            self.close()
             await asyncio.wait({life}, timeout=1.0)
             life.cancel()
 
-    async def ready(self) -> ASGIApp:
-        """Returns when it is there. Raises what it could not be built for."""
-        if self._there is None:
-            raise RuntimeError("The page is not running.")
-        return await asyncio.shield(self._there)
+    def close(self) -> None:
+        """End what it streams, as if all browsers had left: a server that ends would wait for them."""
+        self._over.set()
+
+    async def ready(self) -> bool:
+        """Returns when it is there, or cannot be; what for is in the log."""
+        return await self._page() is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (await self.ready())(scope, receive, send)
+        page = await self._page()
+        if page is None:
+            told = "The page cannot be shown: what the server has written says why. The API works all the same.\n"
+            await PlainTextResponse(told, 503)(scope, receive, send)
+        else:
+            await self._answered(page, scope, receive, send)
+
+    async def _page(self) -> ASGIApp | None:
+        if self._there is None:
+            raise RuntimeError("The page is not running.")
+        over = asyncio.ensure_future(self._over.wait())
+        waited: list[asyncio.Future[Any]] = [self._there, over]
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+        return self._there.result() if self._there.done() and self._there.exception() is None else None
+
+    async def _answered(self, page: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """To its end, also where that has come early."""
+        begun = whole = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun, whole
+            begun, whole = True, message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        await page(scope, self._until_over(receive), sent)
+        if self._over.is_set() and not whole:
+            if not begun:
+                await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    def _until_over(self, receive: Receive) -> Receive:
+        async def received() -> Message:
+            message, over = asyncio.ensure_future(receive()), asyncio.ensure_future(self._over.wait())
+            waited: list[asyncio.Future[Any]] = [message, over]
+            try:
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                return message.result() if message.done() else {"type": "http.disconnect"}
+            finally:
+                message.cancel()
+                over.cancel()
+
+        return received
 
     async def _live(self, there: "asyncio.Future[ASGIApp]") -> None:
         """One task begins and ends Gradio's life, as its lifespan wants."""
@@ -51,16 +116,19 @@ class Page:
                 there.set_result(page)
                 await self._over.wait()
         except Exception as error:  # who asks for the page hears of it
-            if there.done():
-                raise
-            there.set_exception(error)
+            if not there.done():
+                there.set_exception(error)
+            _log.exception("The page cannot be shown.")
 
     def _built(self) -> Living:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported: it asks nobody on the internet
         os.environ["GRADIO_TEMP_DIR"] = str(self._scratch)
+        from ggufrun.ui.client import Server
         from ggufrun.ui.mount import mounted
 
-        return mounted(self._url, token=self._token, own=self._own, root_path=self._root)
+        ours = self._settings
+        server = Server(ours.url, own=ours.own, key=ours.key, token=ours.token)
+        return mounted(server, root_path=ours.root_path, always_login=ours.always_login, mcp_servers=ours.mcp_servers)
 
 
 async def _beside(work: Callable[[], Living]) -> Living:
@@ -87,8 +155,3 @@ async def _beside(work: Callable[[], Living]) -> Living:
 
     threading.Thread(target=run, name="page", daemon=True).start()
     return await done
-
-
-def _looked_at(there: "asyncio.Future[ASGIApp]") -> None:
-    if not there.cancelled():
-        there.exception()

@@ -25,4 +25,8 @@ class Users:
         return self._server
 
     def api(self, request: gr.Request) -> Api:
-        return self.server.user(self._key_of(dict(request.headers).get("cookie", "")))
+        return self.server.user(self._key_of(_cookies(request)))
+
+
+def _cookies(request: gr.Request) -> str:
+    return str(dict(request.headers).get("cookie", ""))

@@ -1,6 +1,7 @@
 """Several models behind one real server: loaded on first use, unloaded for each other, by hand and by time."""
 
 import json
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,6 +171,34 @@ def test_stop_ends_the_server_and_its_models(server: Pooled) -> None:
     assert nobody.returncode == 1 and "No server answers" in nobody.stderr and "ggufrun serve" in nobody.stderr
 
 
+def test_quants_of_one_model_are_told_apart_and_names_can_be_given(files: list[str], tmp_path: Path) -> None:
+    others = [tmp_path / folder / "first.gguf" for folder in ("x", "y")]
+    for other in others:
+        other.parent.mkdir()
+        other.symlink_to(files[0])
+    with pooled(tmp_path / "home", files[0], str(others[0]), f"mine={files[1]}", "--context", "512") as server:
+        names = ["first", "first:F16", "mine"]
+        assert [model["id"] for model in server.client.get("/v1/models").json()["data"]] == names
+        for name in names:
+            answer = server.chat(name)
+            assert (answer.status_code, answer.json()["model"]) == (200, name)
+            assert server.model(name)["state"] == "ready"
+        twice = server.admin.post("/ggufrun/v1/models", json={"spec": files[1]})
+        assert twice.status_code == 400 and "second.gguf is served already, as mine." in twice.json()["message"]
+        for name, said in (
+            ("MINE", "'MINE' already"),
+            ("a/b", "cannot be called 'a/b'"),
+            ("x" * 101, "100 characters"),
+        ):
+            refused = server.admin.post("/ggufrun/v1/models", json={"spec": str(others[1]), "name": name})
+            assert refused.status_code in (400, 422) and said in refused.json()["message"], refused.text
+        added = server.admin.post("/ggufrun/v1/models", json={"spec": str(others[1]), "name": "third:one"})
+        assert (added.status_code, added.json()["name"]) == (201, "third:one")
+        assert server.chat("third:one").json()["model"] == "third:one"
+        assert "first:F16" in states(server.ggufrun("ps", "--json"))
+        assert "first:F16 is unloaded" in server.ggufrun("stop", "first:F16").stderr
+
+
 def test_ttl_and_a_load_that_takes_too_long(files: list[str], tmp_path: Path) -> None:
     with pooled(tmp_path, files[0], "--ttl", "0.5s", "--load-timeout", "0.1s", "--context", "512") as server:
         assert server.model("first")["state"] == "unloaded"  # with --ttl one model waits for its first request too
@@ -187,7 +216,10 @@ def test_ttl_and_a_load_that_takes_too_long(files: list[str], tmp_path: Path) ->
     [
         (["missing.gguf"], "missing.gguf: there is no such file"),
         (["A", "missing.gguf"], "missing.gguf: there is no such file"),
-        (["A", "A"], "Two of the models answer to the name 'first'"),
+        (["A", "A"], "first.gguf is served already, as first. Name each file once."),
+        (["A", "other=A"], "first.gguf is served already, as first."),
+        (["same=A", "same=B"], "same answers to the name 'same' already. Choose another name."),
+        (["small=missing.gguf"], "missing.gguf: there is no such file"),
         (["A", "--ttl", "soon"], "--ttl cannot be 'soon'"),
         (["A", "--load-timeout", "0"], "--load-timeout cannot be '0'"),
         (["A", "--max-loaded", "0"], "--max-loaded"),
@@ -203,7 +235,8 @@ def test_what_cannot_be_served_is_refused_at_once(
 ) -> None:
     monkeypatch.setenv("GGUFRUN_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    assert main(["serve", *(files[0] if word == "A" else word for word in arguments), "--port", "0"]) == 2
+    named = [re.sub("[AB]$", lambda found: files["AB".index(found[0])], word) for word in arguments]
+    assert main(["serve", *named, "--port", "0"]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and said in told
     assert not list(tmp_path.glob("run/*"))

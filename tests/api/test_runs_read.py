@@ -1,7 +1,7 @@
 """Runs and their readers, over sockets: any number, late, slow, gone; and the calls that runs are recorded as."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ggufrun.chat.types import ChatModel, TextDelta
+from ggufrun.chat.types import AnyRequest, ChatEvent, ChatModel, Meter, TextDelta
 from ggufrun.errors import OutOfMemory
 from ggufrun.pool.served import OneModel, ServedModel
 from ggufrun.records.keys import KeyStore
@@ -82,6 +82,33 @@ async def test_readers_come_and_go_and_all_read_the_same(tmp_path: Path) -> None
             assert numbers == sorted(set(numbers)) and reader.events[-1]["type"] == "end"
         (end,) = await chats.events(id, run, seen)
         assert {**end, "id": 0} == {**first.events[-1], "id": 0}
+
+
+async def test_pieces_say_how_many_tokens_there_are(tmp_path: Path) -> None:
+    class Metered(SteppedModel):
+        def complete(self, request: AnyRequest, meter: Meter | None = None) -> AsyncGenerator[ChatEvent, None]:
+            self.meter = meter or Meter()
+            return super().complete(request, meter)
+
+        async def _play(self) -> AsyncGenerator[ChatEvent, None]:
+            async for event in super()._play():
+                self.meter.prompt_tokens = 7
+                self.meter.completion_tokens += 2 * isinstance(event, TextDelta)
+                yield event
+
+    script = (*BEGIN, TextDelta("a"), TextDelta("b"), None)
+    async with chatting(tmp_path, models=OneModel(Metered(script)), socket=True) as chats:
+        id = await chats.chat()
+        run = await chats.run(id, "hi")
+        assert run["message"]["meta"]["context"] == 100
+        reader = Reader(chats, id, run["id"])
+        await reader.until("ab")
+        assert reader.events[1] == {"id": 2, "type": "progress", "done": 0, "total": 7, "cached": 0}
+        text = [event for event in reader.events if event["type"] == "text"]
+        assert text[-1]["tokens"] == 4 and text[-1]["ms"] >= 0
+        meta = (await chats.stop(id, run))["meta"]
+        assert (meta["usage"]["prompt_tokens"], meta["usage"]["completion_tokens"]) == (7, 4)
+        assert (meta["timings"]["context_used"], meta["timings"]["context"]) == (11, 100)
 
 
 async def test_no_reader_is_needed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ggufrun.chat.types import AnyRequest, ChatEvent, ChatModel, Meter, ModelInfo
 from ggufrun.pool.offer import Offer, Progress
@@ -64,6 +64,13 @@ class Fleet:
                 await self._close(name)
 
         return Offer(info, open)
+
+    def make(self, spec: str, name: str) -> Offer:
+        """For a pool that takes more: file, quant and aliases as `folder/NAME-QUANT.gguf,ALIAS` says."""
+        path, _, alias = spec.partition(",")
+        own, _, quant = path.rpartition("/")[2].removesuffix(".gguf").partition("-")
+        offer = self.offer(name or own, aliases=(alias,) if alias and not name else ())
+        return replace(offer, info=replace(offer.info, quant=quant), path=path)
 
     async def _close(self, name: str) -> None:
         """Not to be hurried, as the end of a process is not."""

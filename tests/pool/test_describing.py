@@ -29,7 +29,7 @@ async def test_what_is_planned_is_what_comes(
     kind: str, overrides: ModelOverrides, tiny_model: Callable[[str], Path]
 ) -> None:
     path = tiny_model(kind)
-    planned, real = describe(str(path), overrides), await loaded(path, overrides)
+    (planned, _), real = describe(str(path), overrides), await loaded(path, overrides)
     same = ("name", "context", "context_train", "vocabulary", "parameters", "aliases", "file", "quant", "defaults")
     for name in same:
         assert getattr(planned, name) == getattr(real, name), name
@@ -40,6 +40,15 @@ async def test_what_is_planned_is_what_comes(
 def test_the_users_settings_count(home: Path, tiny_model: Callable[[str], Path]) -> None:
     (home / "ggufrun.toml").write_text("[defaults]\ncontext = 2048\nkv_type = 'q4_0'\n")
     path = str(tiny_model("llama-tiny"))
-    assert describe(path, {}).context == 2048
-    assert describe(path, {"context": 512}).context == 512
-    assert describe(path, {}).memory_bytes < describe(path, {"kv_type": "f16"}).memory_bytes
+    assert describe(path, {})[0].context == 2048
+    assert describe(path, {"context": 512})[0].context == 512
+    assert describe(path, {})[0].memory_bytes < describe(path, {"kv_type": "f16"})[0].memory_bytes
+
+
+def test_a_name_of_ones_own_has_settings_too(home: Path, tiny_model: Callable[[str], Path]) -> None:
+    (home / "ggufrun.toml").write_text("[models.mine]\ncontext = 2048\n[models.other]\ncontext = 1024\n")
+    path = home / "other.gguf"
+    path.symlink_to(tiny_model("llama-tiny"))
+    info, file = describe(str(path), {}, "mine")
+    assert (info.name, info.aliases, info.context, file) == ("mine", (), 2048, path)
+    assert describe(str(path), {}, "yours")[0].context == 1024

@@ -263,14 +263,6 @@ def test_mapped_weights_count_although_they_look_available() -> None:
     assert Budget(lambda: None).free(0, 0) is None
 
 
-def test_names_are_unique() -> None:
-    fleet = Fleet()
-    with pytest.raises(OptionError, match="Two of the models answer to the name 'a'"):
-        ModelPool([fleet.offer("A"), fleet.offer("A")])
-    with pytest.raises(OptionError, match="x and y answer to the name 'y'"):
-        ModelPool([fleet.offer("x", aliases=("Y", "x")), fleet.offer("y")])
-
-
 @pytest.mark.parametrize("seed", range(8))
 async def test_random_traffic(seed: int) -> None:
     """No lease ever sees a closed model, never are more loaded than allowed, and every waiter ends."""

@@ -15,7 +15,12 @@ from ggufrun.ui.snippets.request import EXAMPLE, request_of
 from tests.api.served import Served, served
 from tests.clients.node import run_node
 
-SCHEMA = {"type": "object", "properties": {"río": {"type": "integer", "enum": [7]}}, "required": ["río"], "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"río": {"type": "integer", "enum": [7]}},
+    "required": ["río"],
+    "additionalProperties": False,
+}
 SETTINGS: dict[str, Any] = {
     "system": 'Don\'t say "no" to $HOME;\n</script>',
     "sampling": {"temperature": 0, "max_tokens": 20, "seed": 3, "top_k": 5, "min_p": 0.1, "stop": ["\n\n\n"]},

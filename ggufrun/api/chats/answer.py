@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ggufrun.api.calls.usage import timings, usage
+from ggufrun.api.calls.usage import timings, usage, usage_of
 from ggufrun.chat.types import (
     ChatEvent,
     ChoiceFinished,
     Completed,
+    Meter,
     Price,
     Started,
     TextDelta,
@@ -56,6 +57,18 @@ class Answer:
             case Started():
                 self._meta["context"] = event.context
         return event
+
+    def cut(self, meter: Meter, generation_ms: int) -> None:
+        """What one that was stopped, or failed, has used; of one that has come to its end the model has said it."""
+        if "usage" in self._meta:
+            return
+        prompt, tokens, cached = meter.prompt_tokens, meter.completion_tokens, meter.cached_tokens
+        speed = round(1e3 * (tokens - 1) / generation_ms, 2) if tokens > 1 and generation_ms else 0.0
+        ttft = {} if meter.ttft_s is None else {"ttft_ms": round(1e3 * meter.ttft_s, 3)}
+        context = {"context": self._meta["context"]} if "context" in self._meta else {}
+        timed = {"cached_tokens": cached, "tokens_per_second": speed, **ttft}
+        self._meta["usage"] = usage_of(prompt, tokens, cached, self._price)
+        self._meta["timings"] = timed | {**context, "context_used": prompt + tokens}
 
     def end(self, state: str, **meta: Any) -> ChatMessage:
         self._end_thought()

@@ -6,6 +6,7 @@ The answer is stored twice a second while it comes, and whole when it ends, howe
 import asyncio
 import logging
 import sqlite3
+import time
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +17,7 @@ from ggufrun.api.chats.owned import Owned
 from ggufrun.api.chats.question import Question
 from ggufrun.api.chats.run import Run
 from ggufrun.api.errors import envelope_of, reply_to
-from ggufrun.chat.types import ChatEvent, ChatRequest, ModelInfo
+from ggufrun.chat.types import ChatEvent, ChatRequest, ModelInfo, Started
 from ggufrun.errors import ChatBusy, GgufrunError, StoreBusy
 from ggufrun.records.chat_messages import ChatMessage
 
@@ -31,6 +32,7 @@ class Answering:
     def __init__(self, chats: Owned, call: Call, question: Question, request: ChatRequest) -> None:
         self._chats, self._call, self._question, self._request = chats, call, question, request
         self._answer: Answer | None = None  # None: not begun
+        self._first_token: float | None = None  # when it came
         self._dirty = False  # something of it is not stored
         self._over = asyncio.Event()
 
@@ -44,7 +46,7 @@ class Answering:
                 aclosing(model.complete(self._request, self._call.meter)) as events,
             ):
                 first = await anext(events)  # raises what is wrong with the request
-                await self._begin(run, model.info)
+                await self._begin(run, model.info, first)
                 writer = asyncio.create_task(self._write(run))
                 self._take(run, first)
                 async for event in events:
@@ -64,10 +66,11 @@ class Answering:
             await asyncio.wait({writer})
         await self._end(run, state, failure)
 
-    async def _begin(self, run: Run, info: ModelInfo) -> None:
+    async def _begin(self, run: Run, info: ModelInfo, first: ChatEvent) -> None:
         question = self._question
         kept = {name: value for name, value in question.answer.meta.items() if name == "thinking_ms"}
-        meta = {"state": "running", "run": run.id, "model": info.name, **kept}
+        context = {"context": first.context} if isinstance(first, Started) else {}  # readers show how much is used
+        meta = {"state": "running", "run": run.id, "model": info.name, **context, **kept}
         message = replace(question.answer, meta=meta)
         await run.undisturbed(asyncio.to_thread(self._store, run, message))
         self._answer = Answer(message, info.price)
@@ -84,10 +87,16 @@ class Answering:
     def _take(self, run: Run, event: ChatEvent) -> None:
         if self._answer is not None and (new := self._answer.add(event)) is not None:
             self._dirty = True
-            run.events.add(new)
+            run.events.add(new, self._call.meter.completion_tokens, self._generation_ms())
         if self._call.transcript is not None:
             self._call.transcript.add(event)
         self._call.watch(event)
+
+    def _generation_ms(self) -> int:
+        """Since the first token; 0 before it."""
+        if self._first_token is None and self._call.meter.completion_tokens:
+            self._first_token = time.perf_counter()
+        return 0 if self._first_token is None else round(1e3 * (time.perf_counter() - self._first_token))
 
     def _failure(self, run: Run, error: Exception) -> object:
         reply = reply_to(error)
@@ -119,6 +128,8 @@ class Answering:
     async def _end(self, run: Run, state: str, failure: dict[str, Any]) -> None:
         if self._answer is None:
             return
+        if state != "done":
+            self._answer.cut(self._call.meter, self._generation_ms())
         message = replace(self._question.answer, meta={"state": "failed", "run": run.id})  # what can be stored always
         try:
             message = await self._stored(run, self._answer.end(state, **failure))

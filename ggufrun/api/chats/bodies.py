@@ -9,6 +9,7 @@ from ggufrun.api.conversation.incoming import Body
 from ggufrun.records.chat_messages import ChatMessage
 
 MOST_MESSAGES: Final = 20_000  # of an import
+MOST_LEFT_OUT: Final = 5_000
 Content = str | list[dict[str, Any]]
 Title = Annotated[str, Field(max_length=500)]
 ModelName = Annotated[str, Field(max_length=500, description='"": the only one that is served.')]
@@ -47,6 +48,12 @@ class ChatSettings(Body):
         dict[str, Any] | bool | None, Field(alias="schema", description="A JSON schema that answers must match.")
     ] = None
     tools: list[dict[str, Any]] | None = Field(default=None, description="As in /v1/chat/completions.")
+    left_out: list[Annotated[str, Field(max_length=100)]] | None = Field(
+        default=None,
+        max_length=MOST_LEFT_OUT,
+        description="Ids of messages that stay in the chat and are not sent to the model. A question's stands for what "
+        "follows it up to the next one, too; `ID#0` is the first part of a message's content.",
+    )
 
     def written(self) -> dict[str, Any]:
         """What was given of it, under the names that clients use."""

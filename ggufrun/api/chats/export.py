@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from ggufrun.api.chats.bodies import ExportedChat
+from ggufrun.api.chats.left_out import renamed
 from ggufrun.errors import OutOfRange, cut
 from ggufrun.records.chat_messages import ChatMessage
 from ggufrun.records.chats import Chat
@@ -43,10 +44,21 @@ def imported(chat: ExportedChat) -> Sequence[ChatMessage]:
 
 def shown_in(chat: ExportedChat, messages: Sequence[ChatMessage]) -> str | None:
     """The new id of the message whose branch was shown; the last one's where none was named."""
-    by_id = {each.id: message.id for each, message in zip(chat.messages, messages, strict=True)}
     if chat.head is not None:
-        return by_id[chat.head]
+        return _new_ids(chat, messages)[chat.head]
     return messages[-1].id if messages else None
+
+
+def settings_in(chat: ExportedChat, messages: Sequence[ChatMessage]) -> dict[str, Any]:
+    """Its settings, with the new ids."""
+    settings = chat.settings.written()
+    if chat.settings.left_out:
+        settings["left_out"] = renamed(chat.settings.left_out, _new_ids(chat, messages))
+    return settings
+
+
+def _new_ids(chat: ExportedChat, messages: Sequence[ChatMessage]) -> dict[str, str]:
+    return {each.id: message.id for each, message in zip(chat.messages, messages, strict=True)}
 
 
 def markdown(chat: Chat, branch: Sequence[ChatMessage]) -> str:

@@ -18,7 +18,7 @@ async def list_presets(chats: Chats) -> PresetList:
     return PresetList(data=[PresetReply(name=name, **preset) for name, preset in found])
 
 
-@router.put("/{name}", summary="Save a preset", responses=refused(400, 401, 403, 413, 422, 500, 503))
+@router.put("/{name:path}", summary="Save a preset", responses=refused(400, 401, 403, 413, 422, 500, 503))
 async def save_preset(name: _Name, body: PresetBody, chats: Chats) -> PresetReply:
     """Instead of an earlier one of this name."""
     preset = {"model": body.model, "settings": body.settings.written()}
@@ -26,7 +26,7 @@ async def save_preset(name: _Name, body: PresetBody, chats: Chats) -> PresetRepl
     return PresetReply(name=name, model=body.model, settings=body.settings.written())
 
 
-@router.delete("/{name}", summary="Delete a preset", responses=refused(400, 401, 403, 404, 422, 500, 503))
+@router.delete("/{name:path}", summary="Delete a preset", responses=refused(400, 401, 403, 404, 422, 500, 503))
 async def delete_preset(name: _Name, chats: Chats) -> Deleted:
     await chats.stored(chats.store.presets.delete, chats.owner, name)
     return Deleted(id=name)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from ggufrun.api.chats.bodies import NewMessage, RunBody
+from ggufrun.api.chats.left_out import kept, left_out_in
 from ggufrun.api.conversation.chat_stream import thinking_chunk
 from ggufrun.api.conversation.wire import ChatCompletionBody
 from ggufrun.errors import OutOfRange
@@ -77,7 +78,7 @@ def question_of(store: ChatStore, chat: Chat, body: RunBody) -> Question:
     if not history or history[-1].role == "assistant":
         raise OutOfRange("There is nothing to answer.", "Give a message, or continue an answer.", "message")
     answer = ChatMessage("assistant", parent=history[-1].id)
-    return Question(model, settings, history, answer, added)
+    return Question(model, settings, kept(history, left_out_in(settings)), answer, added)
 
 
 def parent_of(store: ChatStore, chat: Chat, message: NewMessage, at: str = "") -> str | None:
@@ -98,7 +99,8 @@ def _continued(store: ChatStore, chat: Chat, id: str, model: str, settings: Mapp
         raise OutOfRange("This answer has messages below it, which would follow from another one.", hint, "continue")
     if _is_nothing(answer):  # stopped while it was thinking, at the latest
         answer = replace(answer, thinking="")
-    return Question(model, settings, store.messages.branch(chat.number, id), answer, continued=True)
+    history = kept(store.messages.branch(chat.number, id), left_out_in(settings))
+    return Question(model, settings, history, answer, continued=True)
 
 
 def _is_nothing(message: ChatMessage) -> bool:

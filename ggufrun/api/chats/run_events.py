@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from ggufrun.api.chats.replies import MessageReply
-from ggufrun.chat.types import ChatEvent, PromptProcessed, TextDelta, ThinkingDelta, ToolCallDelta
+from ggufrun.chat.types import ChatEvent, PromptProcessed, Started, TextDelta, ThinkingDelta, ToolCallDelta
 from ggufrun.records.chat_messages import ChatMessage
 
 Piece = dict[str, Any]
@@ -28,9 +28,10 @@ class RunEvents:
     def start(self, message: ChatMessage) -> None:
         self._put({"type": "start", "message": MessageReply.of(message).model_dump()})
 
-    def add(self, event: ChatEvent) -> None:
+    def add(self, event: ChatEvent, tokens: int = 0, ms: int = 0) -> None:
+        """`tokens`: of the answer so far, in `ms` since its first."""
         if (piece := _piece(event)) is not None:
-            self._put(piece)
+            self._put(piece | {"tokens": tokens, "ms": ms} if piece["type"] in _ADDS else piece)
 
     def end(self, message: ChatMessage) -> None:
         if not self._ended:
@@ -86,6 +87,8 @@ def _piece(event: ChatEvent) -> Piece | None:
         case ToolCallDelta():
             shown = {"index": event.index, "id": event.id, "name": event.name, "arguments": event.arguments}
             return {"type": "tool_call", **shown}
+        case Started():
+            return {"type": "progress", "done": 0, "total": event.prompt_tokens, "cached": 0}
         case PromptProcessed():
             return {"type": "progress", **asdict(event)}
     return None
@@ -100,7 +103,7 @@ def _merged(pieces: Sequence[Piece], after: int) -> Iterator[tuple[int, Piece]]:
         at += 1
         adds, texts = _ADDS.get(piece["type"]), []
         while at < end and _goes_on(piece, pieces[at]):
-            piece["closed"] = pieces[at].get("closed")
+            piece |= {name: pieces[at].get(name) for name in ("closed", "tokens", "ms")}
             texts.append(pieces[at][adds] if adds else "")
             at += 1
         if adds and texts:

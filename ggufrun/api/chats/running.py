@@ -21,7 +21,8 @@ _EXAMPLE: Final = 'id: 2\nevent: text\ndata: {"type": "text", "text": "Because"}
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "`start` (the message as it was), then `progress`, `thinking`, `text` and `tool_call` pieces "
-        "to be added to it, then `end` (the whole message and its `state`).",
+        "to be added to it, each with the answer's `tokens` so far and the `ms` since its first, then `end` (the whole "
+        "message and its `state`).",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from ggufrun.api.chats.bodies import ExportedChat
-from ggufrun.api.chats.export import exported, imported, markdown, shown_in
+from ggufrun.api.chats.export import exported, imported, markdown, settings_in, shown_in
 from ggufrun.api.chats.owned import Chats, Owned, refused
 from ggufrun.api.chats.replies import ChatReply, ready
 from ggufrun.records.chats import Chat
@@ -54,6 +54,6 @@ async def import_chat(body: ExportedChat, chats: Chats) -> Response:
 
 def _import(chats: Owned, body: ExportedChat) -> Response:
     messages = imported(body)
-    given = (body.title, body.model, body.settings.written(), messages, shown_in(body, messages))
+    given = (body.title, body.model, settings_in(body, messages), messages, shown_in(body, messages))
     chat = chats.store.create(chats.owner, *given)
     return ready(ChatReply.whole(chat, messages), 201)

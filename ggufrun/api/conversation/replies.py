@@ -98,6 +98,7 @@ class ModelCard(_Reply):
     max_context_length: int
     aliases: list[str]
     default_model_temperature: float
+    default_sampling: dict[str, Any]  # what holds where a request does not say; ours
     capabilities: dict[str, bool]
 
 

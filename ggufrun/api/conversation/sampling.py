@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from ggufrun.chat.types import ChatOptions
 
-_SAME: Final = (
+SAME: Final = (  # names that ChatOptions and AnswerSettings have, too
     *("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "seed"),
     *("max_tokens", "min_tokens", "stop"),
 )
@@ -31,7 +31,7 @@ Stop = Annotated[tuple[str, ...], BeforeValidator(_list, json_schema_input_type=
 
 def options_of(body: BaseModel, **own: Any) -> ChatOptions:
     """The options that `body` has under their own names, and `own`, which it has under others."""
-    same = {name: getattr(body, name, None) for name in _SAME}
+    same = {name: getattr(body, name, None) for name in SAME}
     if biases := getattr(body, "logit_bias", None):
         same["logit_bias"] = tuple(biases.items())
     n = getattr(body, "n", None)

@@ -6,20 +6,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ggufrun.api.front.access import access_of
 
-_PAGES: Final = (
-    "/config",
-    "/theme.css",
-    "/assets/",
-    "/static/",
-    "/svelte/",
-    "/gradio_api/",
-    "/login",
-    "/logout",
-    "/manifest.json",
-    "/pwa_icon",
-    "/robots.txt",
-    "/favicon.ico",
-)  # Gradio's, at the root; an address that is nobody's gets the API's good words for it
+# Gradio's, at the root; an address that is nobody's gets the API's good words for it.
+_PAGES: Final = frozenset(
+    ("/config", "/theme.css", "/login", "/logout", "/manifest.json", "/pwa_icon", "/robots.txt", "/favicon.ico")
+)
+_FOLDERS: Final = ("/assets/", "/static/", "/svelte/", "/gradio_api/", "/login/", "/pwa_icon/")
 
 
 class BesidePage:
@@ -37,5 +28,7 @@ class BesidePage:
 
 
 def is_pages(scope: Scope) -> bool:
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return (path in ("", "/") and scope["method"] in ("GET", "HEAD")) or path.startswith(_PAGES)
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    if path in ("", "/"):
+        return scope["method"] in ("GET", "HEAD")
+    return path in _PAGES or path.startswith(_FOLDERS)

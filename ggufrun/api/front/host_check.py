@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ggufrun.api.errors import error_response
+from ggufrun.api.front.beside_page import is_pages
 from ggufrun.errors import AccessError, HostRefused, OriginRefused
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -62,8 +63,11 @@ class HostCheck:
 
 
 def manages(scope: Scope) -> bool:
-    """Whether the request is to manage the server. No page of another origin does that, whatever --cors says."""
-    return bool(scope["path"].removeprefix(scope.get("root_path", "")).startswith("/ggufrun/"))
+    """Whether the request is to manage the server, or one of our page's, which may do that too.
+
+    No page of another origin does that, whatever --cors says.
+    """
+    return is_pages(scope) or scope["path"].removeprefix(scope.get("root_path", "")).startswith("/ggufrun/")
 
 
 def _place(url: str) -> tuple[str, int | None]:

@@ -78,9 +78,9 @@ def _identify(gateway: Gateway, headers: Headers) -> Key | None:
     if gateway.control is not None and any(map(gateway.control.admits, given)):
         return LOCAL_KEY
     if gateway.keys is None or not gateway.keys.any():
-        if gateway.settings.loopback:
+        if gateway.settings.loopback and not gateway.settings.auth:
             return None
-        raise Unauthorized(given=False)  # others can reach us, and the keys are gone
+        raise Unauthorized(given=False)  # others can reach us, or --auth was said, and the keys are gone
     for secret in given:
         if (key := gateway.keys.find(secret)) is not None:
             return key

@@ -79,6 +79,7 @@ class NewModel(Body):
         description="What `ggufrun serve` takes: a name of /library/local, a card's, a path.",
         examples=["demo"],
     )
+    name: str = Field("", max_length=100, description="What to call it; without: its own name, or one made of that.")
 
 
 class UsageSums(BaseModel):
@@ -138,9 +139,12 @@ async def managed_models(gateway: Administered) -> ManagedModels:
 
 @router.post("/models", summary="Serve one more model", responses=errors(400, 401, 403, 404, 422, 503), status_code=201)
 async def add_model(body: NewModel, gateway: Administered) -> ManagedModel:
-    """It is loaded when it is first asked for, or by `/load`. What the server was started with holds for it, too."""
+    """It is loaded when it is first asked for, or by `/load`. What the server was started with holds for it, too.
+
+    Where its name is another quant's of the same model, it is called `name:QUANT`.
+    """
     with named_file():
-        name = await gateway.models.add(body.spec)
+        name = await gateway.models.add(body.spec, body.name)
     return ManagedModel.of(_find(gateway, name))
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 
 from ggufrun.api.calls.call import Caller
 from ggufrun.api.conversation.replies import ModelCard, ModelList
+from ggufrun.api.conversation.sampling import SAME
 from ggufrun.api.docs import errors
 from ggufrun.api.gateway import Gateway, gateway_of
 from ggufrun.errors import ModelNotFound, UnknownModel
@@ -67,6 +68,7 @@ def card(model: ServedModel) -> dict[str, Any]:
         "aliases": list(info.aliases),
         "deprecation": None,
         "default_model_temperature": info.defaults.temperature,
+        "default_sampling": {name: value for name in SAME if (value := getattr(info.defaults, name)) is not None},
         "capabilities": {
             "completion_chat": able.chat,
             "function_calling": able.tools,

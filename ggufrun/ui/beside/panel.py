@@ -1,9 +1,164 @@
-"""Side by side: several models answer one prompt."""
+"""Side by side: several models answer one prompt, streaming, with their figures and their differences."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import gradio as gr
+from markupsafe import Markup
 
-from ggufrun.ui.shared import Shared
+from ggufrun.ui.beside.asking import Asking
+from ggufrun.ui.beside.bar import Bar
+from ggufrun.ui.beside.choices import Choices, choices, to_serve
+from ggufrun.ui.beside.columns import FEWEST, MOST, Column
+from ggufrun.ui.beside.contender import Contender, Standing
+from ggufrun.ui.beside.copied import as_markdown
+from ggufrun.ui.beside.differences import differences
+from ggufrun.ui.beside.race import Race
+from ggufrun.ui.beside.served import Served
+from ggufrun.ui.beside.shown import WAITS
+from ggufrun.ui.errors import ApiError, shown, warn
+from ggufrun.ui.shared import Shared, now
+
+Changes = dict[Any, Any]
+_QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
+_WAY: Final = Markup('<p class="quiet" role="status">{}</p>')
 
 
-def beside_tab(shared: Shared) -> None:
-    gr.Markdown("")
+def beside_tab(shared: Shared, tab: gr.Tab) -> None:
+    """Within its tab, which fills it when it is opened."""
+    asking, bar = Asking.made(), Bar.made()
+    way = gr.HTML(elem_id="beside-way")
+    with gr.Row(elem_id="beside-columns", equal_height=False):
+        columns = tuple(Column.made(number) for number in range(1, MOST + 1))
+    markdown = gr.Textbox(visible="hidden", elem_id="beside-markdown")
+    _Panel(shared, asking, bar, way, columns, markdown, gr.State(FEWEST), gr.State(None)).connect(tab)
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    shared: Shared
+    asking: Asking
+    bar: Bar
+    way: gr.HTML
+    columns: tuple[Column, ...]
+    markdown: gr.Textbox  # what is copied: a browser copies at once, or not at all
+    count: gr.State  # of the columns that are shown
+    ended: gr.State  # the last `Standing` of a race that is over
+    races: dict[str, Race] = field(default_factory=dict)  # those that run, by the browser tabs
+
+    def connect(self, tab: gr.Tab) -> None:
+        bar, columns, shared = self.bar, self.columns, self.shared
+        quick: dict[str, Any] = {**_QUIET, "queue": False}
+        models, words = [each.model for each in columns], [each.words for each in columns]
+        inputs = {*self.asking.inputs, bar.reference, shared.settings, self.count, *models}
+        results = [part for each in columns for part in (each.stage, each.answer, each.words, each.figures)]
+        outputs = [*results, self.way, bar.run, bar.stop, self.markdown, self.ended, shared.models_changed]
+        begins = [bar.run.click, self.asking.prompt.submit]
+        gr.on(begins, self.raced, inputs, outputs, concurrency_limit=None, **_QUIET)
+        bar.stop.click(self.stopped, None, None, **quick)
+        frame = [self.count, *(each.box for each in columns), bar.add, bar.remove, bar.reference]
+        bar.add.click(self.added, [self.count, bar.reference], frame, **quick)
+        bar.remove.click(self.removed, [self.count, bar.reference], frame, **quick)
+        bar.reference.input(self.compared, [self.ended, bar.reference], words, **quick)
+        bar.copy.click(None, self.markdown, None, js="(text) => window.ggufrunBeside.copy(text)", **quick)
+        opens = [tab.select, shared.models_changed.change]
+        gr.on(opens, self.offered, {*models, shared.model}, models, **quick)
+        for model in models:
+            model.select(self.chosen, model, [model, shared.models_changed], **quick)
+
+    async def raced(self, data: Changes, request: gr.Request) -> AsyncIterator[Changes]:
+        """One event for all columns: each one's own would update the page as often."""
+        question = self.asking.question(data, data[self.shared.settings] or {})
+        names = [data[column.model] for column in self.columns[: data[self.count]]]
+        if wrong := _missing(question.prompt, names):
+            warn(wrong, "Not yet")
+            yield self.bar.runs(False)
+            return
+        key = str(request.session_hash)
+        race = self.races[key] = Race(self.shared.users.api(request), question, names, apart=data[self.asking.apart])
+        yield self._begun()
+        shown_last: list[Contender | None] = [None] * len(names)
+        way = ""
+        try:
+            async with aclosing(race.standings()) as standings:
+                async for standing in standings:
+                    changes = {} if standing.way == way else {self.way: _WAY.format(standing.way)}
+                    for column, before, contender in zip(self.columns, shown_last, standing.contenders, strict=False):
+                        changes |= column.changes(before, contender)
+                    shown_last, way = list(standing.contenders), standing.way
+                    if changes:
+                        yield changes
+            yield self._over(question.prompt, standing)
+            yield self._words(await differences(standing.contenders, data[self.bar.reference] or 0))
+        finally:
+            if self.races.get(key) is race:
+                del self.races[key]
+
+    async def stopped(self, request: gr.Request) -> None:
+        if race := self.races.get(str(request.session_hash)):
+            race.stop()
+
+    async def compared(self, ended: Standing | None, reference: int) -> Changes:
+        return self._words(await differences(ended.contenders, reference)) if ended else {}
+
+    async def added(self, count: int, reference: int) -> Changes:
+        return self._framed(min(count + 1, MOST), reference)
+
+    async def removed(self, count: int, reference: int) -> Changes:
+        return self._framed(max(count - 1, FEWEST), reference)
+
+    async def offered(self, data: Changes, request: gr.Request) -> list[Any]:
+        try:
+            found = await choices(self.shared.users.api(request))
+        except ApiError as error:
+            raise shown(error) from error
+        values = found.filled([data[column.model] for column in self.columns], data[self.shared.model])
+        return [gr.update(choices=list(found.pairs), value=value) for value in values]
+
+    async def chosen(self, value: str | None, request: gr.Request) -> Changes | tuple[Any, Any]:
+        """What lies here and is not served is served when it is chosen."""
+        if not (spec := to_serve(value or "")):
+            return gr.skip(), gr.skip()
+        api = self.shared.users.api(request)
+        try:
+            name = await Served(api).add(spec)
+            found = await choices(api)
+        except ApiError as error:
+            warn(str(error), f"{spec} is not served")
+            return gr.update(value=None), gr.skip()
+        return _served(found, name), now()
+
+    def _begun(self) -> Changes:
+        cleared: Changes = {}
+        for column in self.columns:
+            cleared |= {column.stage: "", column.answer: "", column.figures: "", column.words: WAITS}
+        return {**cleared, **self.bar.runs(True), self.way: "", self.markdown: "", self.ended: None}
+
+    def _over(self, prompt: str, standing: Standing) -> Changes:
+        """Other parts hear of it, too: it has loaded models, and perhaps others had to go."""
+        kept = {self.markdown: as_markdown(prompt, standing), self.ended: standing}
+        return {**self.bar.runs(False), **kept, self.shared.models_changed: now()}
+
+    def _words(self, marked: list[Markup]) -> Changes:
+        return dict(zip((column.words for column in self.columns), marked, strict=False))
+
+    def _framed(self, count: int, reference: int | None) -> Changes:
+        boxes = {each.box: gr.update(visible=number < count) for number, each in enumerate(self.columns)}
+        return {**boxes, self.count: count, **self.bar.counts(count, reference)}
+
+
+def _missing(prompt: str, names: list[str | None]) -> str:
+    """What has to be done before a race; "" where nothing has."""
+    if not prompt:
+        return "Write a prompt first."
+    empty = [number for number, name in enumerate(names, 1) if not name or to_serve(name)]
+    return f"Choose a model in column {empty[0]}, or remove it." if empty else ""
+
+
+def _served(found: Choices, name: str) -> Any:
+    if name not in found.served:
+        warn(f"{name} makes no text that could be compared.", "Choose another one")
+        return gr.update(choices=list(found.pairs), value=None)
+    return gr.update(choices=list(found.pairs), value=name)

@@ -1,14 +1,107 @@
 """The chat: what was said, the answer that comes, and where one writes."""
 
+from typing import Any, Final
+
 import gradio as gr
 
 from ggufrun.ui.ask.context import context_panel
+from ggufrun.ui.chat.desk import Desk
+from ggufrun.ui.chat.tab import Tab
+from ggufrun.ui.chat.view import READY, View, no_model
+from ggufrun.ui.errors import ApiError
 from ggufrun.ui.shared import Shared
 from ggufrun.ui.tools.calls import calls_panel
 
+_MATH: Final = (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+_EXAMPLES: Final = (
+    "Explain how a large language model answers a question, in five sentences.",
+    "Write a Python function that finds the longest word in a text.",
+    "What should I ask before I rent a flat?",
+    "Give me three dinners from rice, eggs and spinach.",
+)
+# Gradio finds the names of a component's own events in this text.
+_ON_LOAD: Final = "element.addEventListener('deed', (event) => trigger('click', event.detail))"
+_LONGEST_PASTE: Final = 10_000_000  # what is longer would become a file, unasked
+
 
 def chat_panel(shared: Shared) -> None:
-    gr.Chatbot(elem_id="said", show_label=False)
-    calls_panel(shared)
-    ask = gr.MultimodalTextbox(elem_id="ask", show_label=False)
+    with gr.Column(elem_id="scroll"):
+        said = _chatbot("said", placeholder=READY, editable="user", examples=[{"text": each} for each in _EXAMPLES])
+        running = _chatbot("running")
+        calls_panel(shared)
+    meter = gr.HTML(elem_id="meter")
+    ask = gr.MultimodalTextbox(
+        {"text": "", "files": []},  # without it the browser side fails on None
+        elem_id="ask",
+        show_label=False,
+        placeholder="Ask anything. Shift+Enter for a new line.",
+        max_plain_text_length=_LONGEST_PASTE,
+        max_lines=12,
+        file_count="multiple",
+        sources=["upload"],
+        autofocus=True,
+    )
     context_panel(shared, ask)
+    facts = gr.HTML(elem_id="facts", js_on_load=_ON_LOAD, apply_default_css=False)
+    _listen(View(said, running, meter, facts, ask, shared))
+
+
+def _chatbot(elem_id: str, **more: Any) -> gr.Chatbot:
+    # Consecutive rows are not put into one bubble: their numbers say whose they are.
+    return gr.Chatbot(
+        elem_id=elem_id,
+        show_label=False,
+        container=False,
+        height=None,
+        layout="bubble",
+        autoscroll=False,
+        buttons=["copy"],
+        group_consecutive_messages=False,
+        allow_tags=False,
+        sanitize_html=True,
+        latex_delimiters=[{"left": left, "right": right, "display": display} for left, right, display in _MATH],
+        allow_file_downloads=False,
+        **more,
+    )
+
+
+def _listen(view: View) -> None:
+    shared, desk, tab = view.shared, Desk(view), gr.State(Tab())
+    # As many at once as there are tabs: each answer is one. A second one of the same tab is told that there is one.
+    answers: dict[str, Any] = {
+        "outputs": view.outputs,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "concurrency_limit": None,
+        "trigger_mode": "multiple",
+    }
+    asked = [shared.model, shared.settings, tab]
+    told: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+    view.ask.submit(desk.send, [view.ask, *asked], **answers)
+    view.said.example_select(desk.example, asked, **answers)
+    view.said.edit(desk.edit, asked, **answers)
+    view.said.retry(desk.again, asked, **answers)
+    view.facts.click(desk.deed, asked, **answers)
+    shared.results.change(desk.results, [shared.results, *asked], **answers)
+    shared.chat.change(desk.opened, [shared.chat, tab], **answers)
+    shared.settings.change(desk.faded, [shared.settings, tab], view.facts, **told)
+    gr.on(None, desk.loaded, [tab], **answers)
+    view.ask.stop(desk.stop, tab, None, queue=False, show_progress="hidden", api_visibility="private")
+    _say_what_is_missing(view)
+
+
+def _say_what_is_missing(view: View) -> None:
+    """What an empty chat says depends on whether there is a model."""
+    shared = view.shared
+
+    async def told(request: gr.Request) -> gr.Chatbot:
+        try:
+            models = (await shared.users.api(request).get("/v1/models"))["data"]
+        except ApiError as error:
+            return gr.Chatbot(placeholder=no_model(str(error)))
+        return gr.Chatbot(placeholder=READY if models else no_model())
+
+    more: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    gr.on(None, told, None, view.said, **more)
+    gr.on([shared.model.change, shared.models_changed.change], told, None, view.said, **more)

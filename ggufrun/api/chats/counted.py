@@ -1,0 +1,86 @@
+"""How many tokens a run would have the model read, and what each exchange has of them. The routes are `counting`'s."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+
+from ggufrun.api.chats.bodies import Content
+from ggufrun.api.chats.left_out import left_out_in
+from ggufrun.api.chats.question import Question
+from ggufrun.chat.types import ChatModel, TextRequest
+from ggufrun.errors import RequestError
+from ggufrun.records.chat_messages import ChatMessage
+
+MOST_EXCHANGES: Final = 100
+_PROBE: Final = ChatMessage("user", "?")
+
+
+class Exchange(BaseModel):
+    """A question with all that follows it up to the next one."""
+
+    id: str = Field(description="The question's, as `settings.left_out` takes it.")
+    tokens: int | None = Field(description="About what is free without it. null: it cannot be counted alone.")
+    left_out: bool
+    parts: list[int | None] = Field(description="Of each part of the question's content: tokens, null for no text.")
+
+
+class Counted(BaseModel):
+    model: str
+    count: int | None = Field(description="As `usage.prompt_tokens` would be. null: the model is not loaded.")
+    context: int = Field(description="What there is, the answer included.")
+    context_train: int = Field(description="What the model could have; 0: unknown.")
+    parts: list[int | None] = Field(description="Of each part of the new message's content.")
+    exchanges: list[Exchange] | None = Field(description="Of the branch, where they were asked for: the oldest 100.")
+
+
+async def parts_of(model: ChatModel, content: Content | Sequence[Mapping[str, Any]]) -> list[int | None]:
+    """None for what is no text; a content that is one text has no parts."""
+    if isinstance(content, str):
+        return []
+    return [await _part(model, part) for part in content]
+
+
+async def exchanges_of(
+    model: ChatModel, name: str, settings: Mapping[str, Any], branch: Sequence[ChatMessage]
+) -> list[Exchange]:
+    left_out = left_out_in(settings)
+    alone = await _tokens(model, name, [_PROBE])
+    found = []
+    for messages in list(_split(branch))[:MOST_EXCHANGES]:
+        first = messages[0]
+        tokens = await _tokens(model, name, [*messages, _PROBE])
+        found.append(
+            Exchange(
+                id=first.id,
+                tokens=None if tokens is None or alone is None else max(0, tokens - alone),
+                left_out=first.id in left_out,
+                parts=await parts_of(model, first.content),
+            )
+        )
+    return found
+
+
+async def _part(model: ChatModel, part: Mapping[str, Any]) -> int | None:
+    text = part.get("text")
+    return await model.count_tokens(TextRequest(text, bos=False)) if isinstance(text, str) else None
+
+
+async def _tokens(model: ChatModel, name: str, messages: Sequence[ChatMessage]) -> int | None:
+    try:
+        request = Question(name, {}, messages, ChatMessage("assistant")).body().to_request()
+        return await model.count_tokens(request)
+    except (RequestError, RequestValidationError):  # an image that this model cannot see, a call without its result
+        return None
+
+
+def _split(branch: Iterable[ChatMessage]) -> Iterator[list[ChatMessage]]:
+    exchange: list[ChatMessage] = []
+    for message in branch:
+        if message.role == "user" and exchange:
+            yield exchange
+            exchange = []
+        exchange.append(message)
+    if exchange:
+        yield exchange

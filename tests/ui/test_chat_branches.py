@@ -1,0 +1,88 @@
+"""Branches of a chat in a real browser: a question edited, an answer made anew, and the way back."""
+
+from playwright.sync_api import Page, expect
+
+from tests.api.served import Served
+from tests.ui.browser import Tab
+from tests.ui.talking import SHORT, answers, ask, endless, imported, opened, questions, quick, stored, until_idle
+
+
+def edit(page: Page, row: int, text: str) -> None:
+    page.get_by_role("button", name="Edit").nth(row).click()
+    page.locator("#said textarea").fill(text)
+    page.locator("#said").get_by_role("button", name="Submit").click()
+
+
+def test_an_edited_question_is_a_branch(user: Tab, demo: Served) -> None:
+    chat = quick(demo.client)
+    page = opened(user, chat)
+    ask(page, "What is two and two?")
+    expect(answers(page)).to_have_count(2)
+    until_idle(page)
+    edit(page, 0, "Good evening.\n\n    indented")
+    expect(questions(page)).to_have_count(1)
+    expect(questions(page)).to_contain_text("Good evening.")
+    expect(answers(page)).to_have_count(1)
+    until_idle(page)
+    messages = stored(demo.client, chat)["messages"]
+    assert [each["content"] for each in messages if each["parent"] is None] == [
+        "Hello.",
+        "Good evening.\n\n    indented",
+    ]
+    place = page.locator(".branch")
+    expect(place).to_have_text("‹2/2›")
+    expect(page.get_by_role("button", name="Next version")).to_be_disabled()
+    page.get_by_role("button", name="Previous version").click()
+    expect(questions(page)).to_have_text(["Hello.", "What is two and two?"])
+    expect(place).to_have_text("‹1/2›")
+    page.reload()
+    expect(questions(page)).to_have_text(["Hello.", "What is two and two?"])
+    page.get_by_role("button", name="Next version").click()
+    expect(questions(page)).to_have_count(1)
+    user.wrong.clear()  # of the reload
+
+
+def test_an_answer_made_anew_stands_beside_the_old_one(user: Tab, demo: Served) -> None:
+    chat = quick(demo.client)
+    page = opened(user, chat)
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".branch")).to_have_text("‹2/2›")
+    expect(answers(page)).to_have_count(1)
+    messages = stored(demo.client, chat)["messages"]
+    assert [each["role"] for each in messages] == ["user", "assistant", "assistant"]
+    assert messages[1]["parent"] == messages[2]["parent"] == messages[0]["id"]
+    page.get_by_role("button", name="Previous version").click()
+    expect(answers(page)).to_have_text(["Hello!"])
+    ask(page, "Go on.")
+    expect(answers(page)).to_have_count(2)
+    assert stored(demo.client, chat)["messages"][3]["parent"] == messages[1]["id"], "below what is shown"
+
+
+def test_nothing_else_is_begun_while_an_answer_comes(user: Tab, demo: Served) -> None:
+    chat = endless(demo.client)
+    page = opened(user, chat)
+    ask(page, "Tell me a long story.")
+    expect(page.locator("#ask .stop-button")).to_be_visible()
+    page.locator("#ask textarea").fill("And another.")
+    page.locator("#ask textarea").press("Enter")
+    expect(page.get_by_text("An answer is being written here.")).to_be_visible()
+    expect(page.locator("#ask textarea")).to_have_value("And another.")
+    page.locator("#ask .stop-button").click()
+    until_idle(page)
+    expect(page.locator("#ask textarea")).to_have_value("And another.")
+
+
+def test_a_part_of_a_question_is_edited(user: Tab, demo: Served) -> None:
+    file = {"type": "text", "text": "[file: notes.txt]\nSecret <b>plans</b>\n[end of file]"}
+    question = {"role": "user", "content": [file, {"type": "text", "text": "What is it?"}]}
+    chat = imported(demo.client, [question, {"role": "assistant", "content": "Plans."}], settings=SHORT)
+    page = opened(user, chat)
+    expect(page.locator("#said .thought-group")).to_contain_text("notes.txt")
+    page.locator("#said .message-row").nth(1).hover()
+    page.locator("#said .user-row + .message-buttons").nth(1).get_by_role("button", name="Edit").click()
+    page.locator("#said textarea").fill("Whose is it?")
+    page.locator("#said").get_by_role("button", name="Submit").click()
+    expect(page.locator(".branch")).to_have_text("‹2/2›")
+    until_idle(page)
+    edited = [each for each in stored(demo.client, chat)["messages"] if each["parent"] is None][-1]
+    assert edited["content"] == [file, {"type": "text", "text": "Whose is it?"}]

@@ -1,0 +1,252 @@
+"""The tools in a browser, on a page of their own: written, of MCP servers; calls answered, run, refused, cancelled."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from ggufrun.mcp_servers import McpServer
+from ggufrun.records.keys import KeyStore
+from ggufrun.ui.tools.naming import name_of
+from tests.api.served import served
+from tests.ui.browser import Tab, tab
+from tests.ui.test_tools import pending, tool
+from tests.ui.tools_page import tools_page
+
+PROGRAM: Final = str(Path(__file__).with_name("mcp_server.py"))
+SECRET: Final = "s3cr3t-token"
+SLOW: Final = name_of("tests", "files/slow.read")
+HOSTILE: Final = "<img src=x onerror=alert(1)>"
+
+
+class Place:
+    """Where the page is, and who there is."""
+
+    def __init__(self, url: str, admin: str, chatter: str, servers: dict[str, McpServer]) -> None:
+        self.url, self.admin, self.chatter, self.servers = url, admin, chatter, servers
+
+
+@pytest.fixture(scope="module")
+def place(demo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    home = tmp_path_factory.mktemp("home")
+    with closing(KeyStore(home / "ggufrun.db")) as keys:
+        admin, chatter = keys.add("admin", scope="admin"), keys.add("chatter")
+    env = {"TOKEN": SECRET}
+    servers = {
+        "tests": McpServer("tests", sys.executable, (PROGRAM,), env),
+        "broken": McpServer("broken", sys.executable, (PROGRAM, "--broken"), env),
+    }
+    with served("demo", home) as server, tools_page(str(server.client.base_url), servers) as url:
+        yield Place(url, admin, chatter, servers)
+    assert not programs(), "the page's end ends them"
+
+
+@pytest.fixture
+def user(browser: Browser, place: Place) -> Iterator[Tab]:
+    with opened(browser, place, place.admin) as there:
+        yield there
+
+
+def opened(browser: Browser, place: Place, key: str) -> Any:
+    return tab(browser, place.url, extra_http_headers={"Cookie": f"key={key}"})
+
+
+def programs() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children() if PROGRAM in each.cmdline()]
+
+
+def told(page: Page) -> list[str]:
+    """The names of the tools that a model would be told of."""
+    text = page.locator("#told textarea").input_value()
+    return [each["function"]["name"] for each in json.loads(text or "[]")]
+
+
+def expect_told(page: Page, *names: str) -> None:
+    end = time.monotonic() + 30
+    while told(page) != [*names]:
+        assert time.monotonic() < end, told(page)
+        page.wait_for_timeout(50)
+
+
+def write(page: Page, text: str) -> None:
+    """Over what is written."""
+    page.locator("#toolsjson .cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text) if text else page.keyboard.press("Delete")
+
+
+def set_state(page: Page, name: str, value: Any) -> None:
+    page.locator(f"#{name} textarea").fill(json.dumps(value))
+    page.locator(f"#{name} textarea").press("Enter")
+
+
+def given(page: Page) -> list[tuple[str, str]]:
+    expect(page.locator("#toolcalls")).to_be_hidden()
+    expect(page.locator("#given textarea")).not_to_have_value("")
+    return [(each["name"], each["content"]) for each in json.loads(page.locator("#given textarea").input_value())]
+
+
+def test_tools_are_written_as_json(user: Tab) -> None:
+    user.open()
+    page, wrong = user.page, user.page.locator("#toolswrong")
+    page.locator("#toolexample").click()
+    expect_told(page, "temperature_in")
+    expect(page.locator("#toolsjson")).to_contain_text("temperature_in")
+    write(page, '[\n {"a" 1}\n]')
+    expect(wrong).to_have_text("Line 2, column 7: a colon is missing.")
+    assert told(page) == ["temperature_in"], "what is wrong is not used"
+    write(page, json.dumps([tool("ok"), tool("bad", parameters={"type": HOSTILE})]))
+    expect(wrong).to_contain_text(f"Tool 2, 'bad': Invalid tool schema: '{HOSTILE}' is not valid")
+    write(page, '[{"type": "function", "function": {}}]')
+    expect(wrong).to_contain_text("Tool 1: function.name: Field required")
+    write(page, json.dumps([tool("one"), tool("tests__two")]))
+    expect(wrong).to_contain_text("Tool 2, 'tests__two': names with 'tests__' are for tools of the MCP server 'tests'")
+    write(page, json.dumps([tool("one"), tool("two")]))
+    expect(wrong).to_have_text("")
+    expect_told(page, "one", "two")
+    write(page, "")
+    expect_told(page)
+
+
+def test_mcp_tools_join_the_written_ones(user: Tab) -> None:
+    user.open()
+    page = user.page
+    write(page, json.dumps([tool("one")]))
+    expect_told(page, "one")
+    page.get_by_label("tests (not connected)").check()
+    expect(page.get_by_label("tests (6 tools)")).to_be_checked()
+    mcp = [f"tests__{name}" for name in ("add", "echo", "fail")]
+    expect(page.get_by_label("tests: leave")).to_be_checked()
+    expect_told(page, "one", *mcp, SLOW, "tests__picture", "tests__leave")
+    for name in ("fail", "picture", "leave", SLOW.removeprefix("tests__")):
+        page.get_by_label(f"tests: {name}").uncheck()
+    expect_told(page, "one", "tests__add", "tests__echo")
+
+    page.get_by_label("broken (not connected)").check()
+    expect(page.locator("#mcpfailed")).to_contain_text(
+        "broken: It ended, or does not speak MCP. Its last words: no token …"
+    )
+    expect(page.get_by_label("broken (failed)")).not_to_be_checked()
+    expect(page.get_by_label("tests (6 tools)")).to_be_checked()
+    assert told(page) == ["one", "tests__add", "tests__echo"]
+    assert SECRET not in page.content()
+    page.get_by_label("tests (6 tools)").uncheck()
+    expect_told(page, "one")
+    expect(page.locator("#mcptools")).to_be_hidden()
+
+
+def test_a_chats_tools_are_shown(user: Tab) -> None:
+    user.open()
+    page = user.page
+    stored = [tool("mine"), tool("tests__add"), tool("gone__x")]
+    set_state(page, "told", stored)
+    expect(page.locator("#toolsjson")).to_contain_text("gone__x")
+    expect(page.locator("#toolsjson")).not_to_contain_text("tests__add")
+    expect(page.get_by_label("tests: add")).to_be_checked()
+    write(page, "[]")
+    expect_told(page, "tests__add")
+    page.get_by_label("tests: add").uncheck()
+    expect_told(page)
+    page.get_by_label("tests: add").check()
+    expect_told(page, "tests__add")
+    set_state(page, "told", [])
+    expect(page.locator("#mcptools")).to_be_hidden()
+    expect(page.locator("#toolsjson .cm-content")).to_have_text("")
+
+
+def test_who_may_not_manage_the_server_has_no_mcp_servers(browser: Browser, place: Place) -> None:
+    with opened(browser, place, place.chatter) as user:
+        user.open()
+        set_state(user.page, "told", [tool("tests__add")])
+        expect(user.page.locator("#toolsjson")).to_contain_text("tests__add")
+        expect(user.page.locator("#mcpservers")).to_be_hidden()
+        set_state(user.page, "pending", pending(("tests__add", '{"a": 1, "b": 2}')))
+        expect(user.page.locator("#toolanswer")).to_be_visible()
+        expect(user.page.locator("#toolrun")).to_be_hidden()
+
+
+def test_calls_are_answered_by_hand_run_and_refused(user: Tab) -> None:
+    user.open()
+    page, call, answer = user.page, user.page.locator("#toolcall"), user.page.locator("#toolanswer textarea")
+    calls = [
+        (HOSTILE, json.dumps({"</pre>": HOSTILE})),
+        ("tests__add", '{"a": 2, "b": 3}'),
+        ("tests__fail", '{"why": '),
+    ]
+    set_state(page, "pending", pending(*calls, ("other", "{}")))
+    expect(call).to_contain_text(f"Tool call 1 of 4 {HOSTILE}")
+    expect(page.locator("#toolrun")).to_be_hidden()
+    answer.fill("by <b>hand</b>")
+    page.locator("#toolnext").click()
+    expect(call).to_contain_text("Tool call 2 of 4 tests__add on the MCP server tests.")
+    expect(answer).to_have_value("")
+    page.locator("#toolrun").click()
+    expect(answer).to_have_value("5")
+    expect(call).to_contain_text("This is what the tool gave back.")
+    page.locator("#toolnext").click()
+    expect(call).to_contain_text("no JSON object")
+    expect(page.locator("#toolrun")).to_be_hidden()
+    page.locator("#toolrefuse").click()
+    expect(call).to_contain_text("4 of 4")
+    expect(page.locator("#toolsend")).to_be_disabled()
+    answer.press_sequentially("last")
+    page.locator("#toolsend").click()
+    assert given(page) == [
+        (HOSTILE, "by <b>hand</b>"),
+        ("tests__add", "5"),
+        ("tests__fail", "The user refused this call."),
+        ("other", "last"),
+    ]
+
+
+def test_a_run_is_seen_and_cancelled_and_can_fail(user: Tab, tmp_path: Path) -> None:
+    user.open()
+    page, call, answer = user.page, user.page.locator("#toolcall"), user.page.locator("#toolanswer textarea")
+    mark = tmp_path / "mark"
+    set_state(page, "pending", pending((SLOW, json.dumps({"seconds": 60, "mark": str(mark)}))))
+    page.locator("#toolrun").click()
+    expect(call).to_contain_text("It runs …")
+    expect(answer).to_be_disabled()
+    wait_for(mark, "begun")
+    page.locator("#toolcancel").click()
+    expect(call).to_contain_text("Cancelled.")
+    wait_for(mark, "cancelled")
+    expect(page.locator("#toolsend")).to_be_disabled()
+    for name, said in (("fail", "The tool reports an error."), ("leave", "what it did is not known")):
+        set_state(page, "pending", pending((f"tests__{name}", "{}")))
+        expect(page.locator("#toolcall")).to_contain_text(name)
+        page.locator("#toolrun").click()
+        expect(call).to_contain_text(said)
+    set_state(page, "pending", pending(("tests__add", '{"a": 2, "b": 2}')))
+    expect(call).to_contain_text("add")
+    page.locator("#toolrun").click()
+    expect(answer).to_have_value("4")
+    answer.fill("five")  # a user may know better
+    page.locator("#toolsend").click()
+    assert given(page) == [("tests__add", "five")]
+
+
+def test_another_chat_ends_a_run(user: Tab, tmp_path: Path) -> None:
+    user.open()
+    page = user.page
+    mark = tmp_path / "mark"
+    set_state(page, "pending", pending((SLOW, json.dumps({"seconds": 60, "mark": str(mark)}))))
+    page.locator("#toolrun").click()
+    wait_for(mark, "begun")
+    set_state(page, "pending", [])
+    expect(page.locator("#toolcalls")).to_be_hidden()
+    wait_for(mark, "cancelled")
+
+
+def wait_for(mark: Path, text: str) -> None:
+    end = time.monotonic() + 30
+    while not (mark.exists() and mark.read_text() == text):
+        assert time.monotonic() < end
+        time.sleep(0.05)
