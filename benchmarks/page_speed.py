@@ -8,10 +8,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import psutil
@@ -100,7 +100,7 @@ def _stream_cost(server: Served, user: Tab) -> tuple[float, float]:
     after = (_cpu([psutil.Process(server.process.pid)]), _cpu(browsers))
     updates = max(1, user.page.evaluate("() => window.updates"))
     _stop(user)
-    return tuple(1e3 * (b - a) / updates for a, b in zip(before, after, strict=True))  # type: ignore[return-value]
+    return tuple(1e3 * (b - a) / updates for a, b in zip(before, after, strict=True))
 
 
 def _browsers() -> list[psutil.Process]:

@@ -125,7 +125,7 @@ async def test_an_embedding_model_is_planned_too_and_its_inputs_stay_as_long(
     tiny_model: Callable[[str], Path], home: Path
 ) -> None:
     path = tiny_model("llama-mean-tiny")
-    longest = describe(str(path), {}).context
+    longest = describe(str(path), {})[0].context
     assert await context_of(path) == longest
     (plan,) = (home / "plans").iterdir()
     assert json.loads(plan.read_text())["context"] == longest
@@ -198,5 +198,5 @@ async def test_what_cannot_fit_is_refused_before_it_is_loaded(home: Path, monkey
 
 def test_a_description_has_the_plans_context(tiny_model: Callable[[str], Path]) -> None:
     path = tiny_model("llama-tiny")
-    assert describe(str(path), {}).context == 16_384
-    assert describe(str(path), {"context": 512}).context == 512
+    assert describe(str(path), {})[0].context == 16_384
+    assert describe(str(path), {"context": 512})[0].context == 512

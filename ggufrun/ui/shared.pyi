@@ -12,8 +12,6 @@ import gradio as gr
 from ggufrun.ui.tools.mcp import Mcp
 from ggufrun.ui.users import Users
 
-from gradio.events import Dependency
-
 class ModelDropdown(gr.Dropdown):
     """What the browser has chosen, even if it is served no more: Gradio's own refuses that, and with it the event.
 
@@ -29,7 +27,6 @@ class ModelDropdown(gr.Dropdown):
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -49,7 +46,7 @@ class Shared:
     models_changed: gr.State  # `now()`: what is served, or on this machine, has changed
 
     @classmethod
-    def made(cls, users: Users, mcp: Mcp | None = None) -> "Shared":
+    def made(cls, users: Users, mcp: Mcp | None = None) -> Shared:
         """Within the page's blocks. `model` is rendered by the part that has its place."""
         return cls(
             users=users,
@@ -66,7 +63,6 @@ class Shared:
             models_changed=gr.State(0),
         )
 
-
 @dataclass(frozen=True, slots=True, eq=False)  # Gradio compares states by hash, and dictionaries have none
 class Applied:
     """`at` makes each one new: who applies a preset twice means it."""
@@ -75,13 +71,11 @@ class Applied:
     model: str = ""  # "": as it is
     at: int = field(default_factory=time_ns)
 
-
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     call: str  # the id of the call
     name: str
     content: str
-
 
 def now() -> int:
     """A value that a state has not had."""

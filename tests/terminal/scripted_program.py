@@ -55,6 +55,7 @@ async def open_scripted(
     chat_template: Path | None,
     on_progress: Callable[[float], None],
     *,
+    name: str = "",
     sparing: bool = True,
 ) -> AsyncIterator[ChatModel]:
     if model != "scripted":

@@ -14,7 +14,7 @@ from ggufrun.api.gateway import Gateway, gateway_of
 from ggufrun.errors import OptionError
 from ggufrun.records.calls import LoggedCall, last_calls
 
-router = APIRouter(prefix="/ggufrun/v1", tags=["management"])
+router = APIRouter(prefix="/ggufrun/v1", tags=["usage"])
 
 
 class ListedCall(BaseModel):
@@ -47,7 +47,7 @@ class ListedCalls(BaseModel):
     next: int | None = Field(description="The `before` of the next page.")
 
 
-@router.get("/calls", summary="List the last calls", responses=errors(400, 401, 422))
+@router.get("/calls", summary="List the last calls", responses=errors(400, 401, 403, 422))
 async def list_calls(
     gateway: Annotated[Gateway, Depends(gateway_of)],
     key: Caller,

@@ -7,10 +7,12 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
 
   // --- what is asked of the server
 
-  const say = (words, wrong = true) => {
+  let until = 0;
+  const say = (words) => {
     said.textContent = words;
     said.hidden = !words;
-    said.classList.toggle("wrong", wrong);
+    clearTimeout(until);
+    if (words) until = setTimeout(say, 20e3, "");
   };
 
   const ask = async (name, what) => {
@@ -18,11 +20,12 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
     try {
       told = await server[name](what);
     } catch {
-      told = { error: "The server does not answer. Start it again, then reload this page.", silent: name === "listed" };
+      told = { error: "The server does not answer. Start it again, then reload this page." };
     }
-    if (told?.error) say(told.error);
-    else if (name !== "listed" || said.dataset.of === "listed") say("");
-    said.dataset.of = name;
+    if (told?.error) {
+      say(told.error);
+      said.dataset.of = name;
+    } else if (name !== "listed" || said.dataset.of === "listed") say(""); // what else went wrong stays to be read
     return told?.error ? null : told;
   };
 
