@@ -13,18 +13,6 @@ from ggufrun.ui.tools.mcp import Mcp
 from ggufrun.ui.users import Users
 
 
-class ModelDropdown(gr.Dropdown):
-    """What the browser has chosen, even if it is served no more: Gradio's own refuses that, and with it the event.
-
-    The server that is asked says what is wrong with it.
-    """
-
-    is_template = True  # for Gradio's browser side it is a Dropdown
-
-    def preprocess(self, payload: Any) -> str | None:
-        return payload if isinstance(payload, str) and payload else None
-
-
 @dataclass(frozen=True, slots=True)
 class Shared:
     """Each browser tab has its own values."""
@@ -35,7 +23,7 @@ class Shared:
     settings: gr.State  # how answers are asked for, as `settings` of /ggufrun/v1/chats has it. Written by the settings
     tools: gr.State  # the tools in it: a list as /v1/chat/completions takes it. Written by the tools and the settings
     apply: gr.State  # settings and model to be shown and used, of a chat that was opened or a preset: `Applied`
-    model: ModelDropdown  # the name of a served model; None: none
+    model: gr.Dropdown  # the name of a served model; None: none
     pending: gr.State  # the tool calls of the answer that the chat ends with, which nobody has answered: a list
     results: gr.State  # what they have resulted in, all of them: a list of `ToolResult`. The chat goes on with it
     over: gr.State  # `now()`: an answer was refused, because what is to be read is longer than the context
@@ -52,7 +40,7 @@ class Shared:
             settings=gr.State({}),
             tools=gr.State([]),
             apply=gr.State(None),
-            model=ModelDropdown([], label="Model", elem_id="model", render=False),
+            model=model_dropdown("Model", elem_id="model", render=False),
             pending=gr.State([]),
             results=gr.State([]),
             over=gr.State(0),
@@ -80,3 +68,11 @@ class ToolResult:
 def now() -> int:
     """A value that a state has not had."""
     return time_ns()
+
+
+def model_dropdown(label: str, **more: Any) -> gr.Dropdown:
+    """One that hands on what the browser has chosen, even if it is served no more: the server is asked, and says so.
+
+    Gradio's own check would refuse the whole event. (No subclass: Gradio writes a .pyi file beside each.)
+    """
+    return gr.Dropdown([], value=None, label=label, allow_custom_value=True, **more)

@@ -12,6 +12,8 @@ import gradio as gr
 from ggufrun.ui.tools.mcp import Mcp
 from ggufrun.ui.users import Users
 
+from gradio.events import Dependency
+
 class ModelDropdown(gr.Dropdown):
     """What the browser has chosen, even if it is served no more: Gradio's own refuses that, and with it the event.
 
@@ -24,6 +26,7 @@ class ModelDropdown(gr.Dropdown):
         return payload if isinstance(payload, str) and payload else None
     from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
@@ -46,7 +49,7 @@ class Shared:
     models_changed: gr.State  # `now()`: what is served, or on this machine, has changed
 
     @classmethod
-    def made(cls, users: Users, mcp: Mcp | None = None) -> Shared:
+    def made(cls, users: Users, mcp: Mcp | None = None) -> "Shared":
         """Within the page's blocks. `model` is rendered by the part that has its place."""
         return cls(
             users=users,

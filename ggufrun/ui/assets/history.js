@@ -207,6 +207,7 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
   };
 
   const load = async (chosen) => {
+    said.dataset.of = "imported";
     let last = "";
     for (const file of chosen) {
       if (file.size > LARGEST) { say(`${file.name} is too large for a chat.`); continue; }

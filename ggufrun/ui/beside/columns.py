@@ -7,7 +7,7 @@ import gradio as gr
 
 from ggufrun.ui.beside.contender import Contender
 from ggufrun.ui.beside.shown import figures, stage
-from ggufrun.ui.shared import ModelDropdown
+from ggufrun.ui.shared import model_dropdown
 
 FEWEST: Final = 2
 MOST: Final = 4
@@ -35,7 +35,7 @@ class Column:
         with gr.Column(visible=number <= FEWEST, min_width=260, elem_id=f"beside-{number}") as box:
             return cls(
                 box=box,
-                model=ModelDropdown([], value=None, label=f"Model {number}", elem_classes="beside-model"),
+                model=model_dropdown(f"Model {number}", elem_classes="beside-model"),
                 stage=gr.HTML(elem_classes="beside-stage"),
                 answer=gr.Markdown(line_breaks=True, latex_delimiters=_MATH, elem_classes="beside-answer"),
                 words=gr.HTML(elem_classes="beside-words"),

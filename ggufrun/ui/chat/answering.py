@@ -49,7 +49,7 @@ class Answering:
             return
         added = [*map(Said.of, run["added"]), Said.of(run["message"])]
         tab.show(chat.with_added(*added, run=run["id"]))
-        yield {**self._view.whole(tab), **self._view.changed(), **(self._view.sent() if sent else {})}
+        yield {**self._view.whole(tab), **self._view.changed(), **(self._view.taken() if sent else {})}
         async with aclosing(self.read(reading)) as updates:
             async for update in updates:
                 yield update

@@ -16,7 +16,7 @@ from ggufrun.ui.chat.facts import facts
 from ggufrun.ui.chat.markup import wild
 from ggufrun.ui.chat.tab import Tab
 from ggufrun.ui.chat.trouble import tell
-from ggufrun.ui.chat.view import View
+from ggufrun.ui.chat.view import Changes, View
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError, warn
 from ggufrun.ui.shared import ToolResult
@@ -27,14 +27,23 @@ _GONE: Final = "This chat is not here: it was deleted, or it is another user's."
 
 
 def _to_the_end(handler: Callable[P, Updates]) -> Callable[P, Updates]:
-    """Gradio sends the last update twice, and None for everything where there was none: let it be an empty one."""
+    """What Gradio's streams of updates need.
+
+    Its browser side changes an update of properties in place, into the next one, perhaps before it has looked at it: so
+    that of the box is in each. What this leaves behind in the end is what the tab is at by then. And the last update
+    is sent twice, with None for everything where there was none: it has to be a small one.
+    """
 
     @wraps(handler)
     async def handled(*args: P.args, **kwargs: P.kwargs) -> Updates:
+        desk = next(each for each in args if isinstance(each, Desk))
+        tab = next(each for each in (*args, *kwargs.values()) if isinstance(each, Tab))
+        buttons: Changes = {}
         async with aclosing(handler(*args, **kwargs)) as updates:
             async for update in updates:
-                yield update
-        yield {args[0]._view.meter: gr.skip()}  # type: ignore[attr-defined] # the desk's
+                buttons = {each: value for each, value in {**buttons, **update}.items() if each is desk.view.ask}
+                yield {**buttons, **update}
+        yield desk.view.settled(tab)
 
     return handled
 
@@ -43,7 +52,7 @@ class Desk:
     """Handlers of events. Those that answer go on until the answer is over, or the tab has turned to something else."""
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self.view = view
 
     @_to_the_end
     async def send(self, value: Json, model: str | None, settings: Json, tab: Tab, request: gr.Request) -> Updates:
@@ -68,7 +77,7 @@ class Desk:
             tab.show(Conversation.of(made))
         head = tab.conversation.head
         body = {**asked, "message": {"content": content, **({"parent": head} if head else {})}}
-        async for update in Answering(self._view, tab, api).ask(body, is_new=is_new, sent=True):
+        async for update in Answering(self.view, tab, api).ask(body, is_new=is_new, sent=True):
             yield update
 
     @_to_the_end
@@ -111,15 +120,15 @@ class Desk:
         row = tab.shown[int(event.index)] if isinstance(event.index, int) and event.index < len(tab.shown) else None
         message = next((each for each in tab.conversation.branch if row and each.id == row.message), None)
         if row is None or message is None or row.kind != "text" or message.role != "user" or self._refuses(tab):
-            yield self._view.whole(tab)  # the browser has changed it already
+            yield self.view.whole(tab)  # the browser has changed it already
             return
         content = _edited(message, row.part, wild(str(event.value)))
         chat = tab.conversation
         tab.show(chat.shows(message.parent))
-        yield self._view.whole(tab)
+        yield self.view.whole(tab)
         tab.show(chat)
         body = {**_asked(model, settings), "message": {"content": content, "sibling_of": message.id}}
-        async for update in Answering(self._view, tab, self._api(request)).ask(body):
+        async for update in Answering(self.view, tab, self._api(request)).ask(body):
             yield update
 
     @_to_the_end
@@ -146,9 +155,9 @@ class Desk:
         """The answer that was there makes place while the other one comes."""
         chat = tab.conversation
         tab.show(chat.shows(parent))
-        yield self._view.whole(tab)
+        yield self.view.whole(tab)
         tab.show(chat)
-        async for update in Answering(self._view, tab, self._api(request)).ask(body):
+        async for update in Answering(self.view, tab, self._api(request)).ask(body):
             yield update
 
     @_to_the_end
@@ -173,9 +182,9 @@ class Desk:
             tell(error)
             return
         tab.show(chat)
-        yield self._view.whole(tab)
+        yield self.view.whole(tab)
         body = {**_asked(model, settings), "parent": chat.head}
-        async for update in Answering(self._view, tab, api).ask(body):
+        async for update in Answering(self.view, tab, api).ask(body):
             yield update
 
     async def switch(self, to: str, tab: Tab, request: gr.Request) -> Updates:
@@ -184,7 +193,7 @@ class Desk:
             return
         chat = tab.conversation
         tab.show(chat.shows(chat.leaf(to)))
-        yield {**self._view.whole(tab), **self._view.idle(tab)}
+        yield {**self.view.whole(tab), **self.view.idle(tab)}
         try:
             await self._api(request).patch(f"{CHATS}/{chat.id}", {"head": tab.conversation.head})
         except ApiError as error:
@@ -226,14 +235,14 @@ class Desk:
             if not reading.left:
                 tab.over()
                 tab.show(Conversation())
-                yield {**self._view.opened(tab), self._view.shared.chat: ""}
+                yield {**self.view.opened(tab), self.view.shared.chat: ""}
             warn(_GONE) if error.status == 404 else tell(error)
             return
         if reading.left:
             return
         tab.over()
         tab.show(_at_run(found))
-        yield {**self._view.opened(tab), self._view.shared.chat: chat}
+        yield {**self.view.opened(tab), self.view.shared.chat: chat}
         async for update in self._attached(tab, request):
             yield update
 
@@ -250,7 +259,7 @@ class Desk:
         if is_same or tab.conversation is not chat or tab.is_busy:
             return
         tab.show(_at_run(found))
-        yield {**self._view.whole(tab), **self._view.idle(tab)}
+        yield {**self.view.whole(tab), **self.view.idle(tab)}
         async for update in self._attached(tab, request):
             yield update
 
@@ -259,8 +268,8 @@ class Desk:
         if tab.conversation.run is None:
             return
         reading = tab.turn()
-        yield self._view.waits()
-        async for update in Answering(self._view, tab, self._api(request)).read(reading):
+        yield self.view.waits()
+        async for update in Answering(self.view, tab, self._api(request)).read(reading):
             yield update
 
     def _refuses(self, tab: Tab) -> bool:
@@ -269,7 +278,7 @@ class Desk:
         return tab.is_busy
 
     def _api(self, request: gr.Request) -> Api:
-        return self._view.shared.users.api(request)
+        return self.view.shared.users.api(request)
 
 
 def _asked(model: str | None, settings: Json) -> Json:

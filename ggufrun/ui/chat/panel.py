@@ -43,7 +43,7 @@ def chat_panel(shared: Shared) -> None:
     )
     context_panel(shared, ask)
     facts = gr.HTML(elem_id="facts", js_on_load=_ON_LOAD, apply_default_css=False)
-    _listen(View(said, running, meter, facts, ask, shared))
+    _listen(View(said, running, meter, facts, ask, gr.State(0), shared))
 
 
 def _chatbot(elem_id: str, **more: Any) -> gr.Chatbot:
@@ -78,6 +78,7 @@ def _listen(view: View) -> None:
     asked = [shared.model, shared.settings, tab]
     told: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
+    view.sent.change(lambda: {"text": "", "files": []}, None, view.ask, **told)
     view.ask.submit(desk.send, [view.ask, *asked], **answers)
     view.said.example_select(desk.example, asked, **answers)
     view.said.edit(desk.edit, asked, **answers)

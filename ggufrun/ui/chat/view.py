@@ -30,13 +30,14 @@ class View:
     meter: gr.HTML
     facts: gr.HTML
     ask: gr.MultimodalTextbox
+    sent: gr.State  # `now()`: what stood in the box was taken
     shared: Shared
 
     @property
     def outputs(self) -> list[Any]:
         shared = self.shared
         states = [shared.chat, shared.apply, shared.pending, shared.over, shared.chats_changed]
-        return [self.said, self.running, self.meter, self.facts, self.ask, *states]
+        return [self.said, self.running, self.meter, self.facts, self.ask, self.sent, *states]
 
     def whole(self, tab: Tab) -> Changes:
         """All that was said."""
@@ -67,9 +68,13 @@ class View:
         """No answer comes."""
         return {self.running: [], self.meter: meter.finished(tab.conversation), self.ask: _buttons(runs=False)}
 
-    def sent(self) -> Changes:
-        """What was written is with the server now."""
-        return {self.ask: gr.MultimodalTextbox(value={"text": "", "files": []}, submit_btn=False, stop_btn=True)}
+    def settled(self, tab: Tab) -> Changes:
+        """The end of an event, whatever has become of the tab meanwhile."""
+        return {self.ask: _buttons(runs=True)} if tab.is_busy else self.idle(tab)
+
+    def taken(self) -> Changes:
+        """What was written is with the server now, so that the box is emptied."""
+        return {self.sent: now()}
 
     def changed(self) -> Changes:
         """The list of chats is to look again."""
