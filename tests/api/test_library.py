@@ -152,7 +152,7 @@ async def test_a_file_that_the_request_names_is_the_requests_fault(
         raise ModelFileError(spec, "the file is empty")
 
     monkeypatch.setattr(opened.library, "fit", fails)
-    monkeypatch.setattr(OneModel, "add", lambda self, spec: fails_too(spec))
+    monkeypatch.setattr(OneModel, "add", lambda self, spec, name: fails_too(spec))
     async with opened.client() as client:
         planned = await client.get(f"{LIBRARY}/fit?spec=/there/x.gguf")
         added = await client.post("/ggufrun/v1/models", json={"spec": "/there/y.gguf"})

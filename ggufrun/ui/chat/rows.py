@@ -60,7 +60,7 @@ def _content(message: Said, as_json: bool) -> Iterator[Row]:
             yield _picture(message, part, at)
         elif (file := from_part(dict(part))) is not None:
             name, text = file
-            yield Row(message.id, "file", _folded(f"📎 {inline(name)}", fenced(_cut(text)), message.role), at)
+            yield Row(message.id, "file", _folded(f"File {inline(name)}", fenced(_cut(text)), message.role), at)
         elif isinstance(part.get("text"), str):
             yield Row(message.id, "text", _bubble(message.role, tame(part["text"])), at)
 
