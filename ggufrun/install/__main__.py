@@ -33,7 +33,10 @@ def tasks(name: str, arguments: list[str], environment: Environment) -> tuple[se
         return both, [[*module, "pytest", *arguments]]
     if name == "test":  # models one after the other: each takes every core
         pytest = [*module, "pytest", "-q"]
-        return both, [[*pytest, "-n", "2", "-m", "not model and not slow"], [*pytest, "-m", "model and not slow"]]
+        return both, [
+            [*pytest, "-n", "2", "--dist", "loadfile", "-m", "not model and not slow"],
+            [*pytest, "-m", "model and not slow"],
+        ]
     if name == "test-all":
         return both, [[*module, "pytest", "-m", "slow or not slow", *arguments]]
     if name == "check":
