@@ -11,17 +11,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import httpx
 import psutil
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.api.served import Served, served
-from tests.ui.browser import Tab, chromium, tab
+from tests.ui.browser import chromium, tab
+from tests.ui.talking import ENDLESS, ask, imported, opened, stop, until_running
 
 STREAMS: Final = 4
-TOKENS: Final = 400  # of an answer that is watched
+WATCHED_S: Final = 6.0  # of an answer
 LONG: Final = 200  # messages of the long chat
 
 
@@ -51,34 +51,29 @@ def started(browser: Browser, rounds: int) -> None:
 def clicked(browser: Browser, server: Served, rounds: int) -> None:
     """Another chat's messages on the screen after the click on its name."""
     for streams in (0, STREAMS):
-        waits = []
+        waits: list[float] = []
         with ExitStack() as stack:
-            opened = [stack.enter_context(tab(browser, _home(server))) for _ in range(streams + 1)]
-            names = [_chat(server.client, f"chat {streams} {number}", 4) for number in range(2)]
-            *talkers, user = opened
-            for each in opened:
-                each.open()
-            for _ in range(rounds):
-                for talker in talkers:
-                    _ask(talker, "Count from one to a thousand in words.")
-                for number, name in enumerate((*names, *names)):
-                    waits.append(_timed(user, name, number))
-                for talker in talkers:
-                    _stop(talker)
+            *talkers, user = [stack.enter_context(tab(browser, _home(server))) for _ in range(streams + 1)]
+            names = [_chat(server, f"chat {streams} {number}", 4) for number in range(2)]
+            for talker in talkers:
+                opened(talker, imported(server.client, _said(2), settings=ENDLESS))
+                ask(talker.page, "Go on.")
+                until_running(talker.page)
+            user.open()
+            waits += [_timed(user.page, names[number % 2]) for number in range(4 * rounds)]
+            for talker in talkers:
+                stop(talker.page)
         _say(f"a chat opened by a click, {streams} streams", waits, "s", "< 0.3")
 
 
 def updated(browser: Browser, server: Served, rounds: int) -> None:
     """Processor time of the server's process (the model is another one) and of the browser, while an answer streams."""
     found: dict[str, list[tuple[float, float]]] = {"new chat": [], f"{LONG} messages": []}
-    for number in range(rounds):
-        for name, messages in (("new chat", 0), (f"{LONG} messages", LONG)):
-            title = _chat(server.client, f"{name} {number}", messages)
+    for _ in range(rounds):
+        for name, messages in (("new chat", 2), (f"{LONG} messages", LONG)):
+            chat = imported(server.client, _said(messages), settings=ENDLESS)
             with tab(browser, _home(server)) as user:
-                user.open()
-                user.page.get_by_text(title, exact=True).first.click()
-                user.page.wait_for_timeout(1500)
-                found[name].append(_stream_cost(server, user))
+                found[name].append(_stream_cost(server, opened(user, chat)))
     for name, costs in found.items():
         _say(f"server, {name}", [cost[0] for cost in costs], "ms an update")
         _say(f"browser, {name}", [cost[1] for cost in costs], "ms an update")
@@ -87,20 +82,22 @@ def updated(browser: Browser, server: Served, rounds: int) -> None:
         print(f"{who}: {long / short:.2f} times as much in the long chat (1.5 wanted)", flush=True)
 
 
-def _stream_cost(server: Served, user: Tab) -> tuple[float, float]:
-    updates = user.page.evaluate(
+def _stream_cost(server: Served, page: Page) -> tuple[float, float]:
+    """Server's and browser's, of an answer that is under way."""
+    ask(page, "Go on.")
+    until_running(page)
+    page.evaluate(
         """() => { window.updates = 0;
         new MutationObserver(() => { window.updates += 1; }).observe(document.querySelector('#running'),
             {childList: true, subtree: true, characterData: true}); }"""
     )
-    browsers = _browsers()
-    before = (_cpu([psutil.Process(server.process.pid)]), _cpu(browsers))
-    _ask(user, "Count from one to a thousand in words.")
-    user.page.wait_for_timeout(6000)
-    after = (_cpu([psutil.Process(server.process.pid)]), _cpu(browsers))
-    updates = max(1, user.page.evaluate("() => window.updates"))
-    _stop(user)
-    return tuple(1e3 * (b - a) / updates for a, b in zip(before, after, strict=True))
+    browsers, ours = _browsers(), [psutil.Process(server.process.pid)]
+    before = (_cpu(ours), _cpu(browsers))
+    page.wait_for_timeout(1e3 * WATCHED_S)
+    after = (_cpu(ours), _cpu(browsers))
+    updates = max(1, page.evaluate("() => window.updates"))
+    stop(page)
+    return 1e3 * (after[0] - before[0]) / updates, 1e3 * (after[1] - before[1]) / updates
 
 
 def _browsers() -> list[psutil.Process]:
@@ -118,37 +115,27 @@ def _cpu(processes: Sequence[psutil.Process]) -> float:
     return total
 
 
-def _chat(client: httpx.Client, title: str, messages: int) -> str:
-    """A chat of so many messages; its title."""
-    chat = client.post("/ggufrun/v1/chats", json={"title": title, "model": "demo"}).raise_for_status().json()["id"]
-    for number in range(messages):
-        said = {"role": "user" if number % 2 == 0 else "assistant", "content": f"This is message {number}."}
-        client.post(f"/ggufrun/v1/chats/{chat}/messages", json=said).raise_for_status()
+def _said(messages: int) -> list[dict[str, Any]]:
+    roles = ("user", "assistant")
+    return [{"role": roles[number % 2], "content": f"This is message {number}."} for number in range(messages)]
+
+
+def _chat(server: Served, title: str, messages: int) -> str:
+    imported(server.client, _said(messages), title=title)
     return title
 
 
-def _ask(user: Tab, text: str) -> None:
-    box = user.page.locator("#ask textarea")
-    box.fill(text)
-    box.press("Enter")
-    user.page.locator("#running").get_by_text("e").first.wait_for()
-
-
-def _stop(user: Tab) -> None:
-    button = user.page.get_by_role("button", name="Stop")
-    if button.first.is_visible():
-        button.first.click()
-
-
-def _timed(user: Tab, title: str, number: int) -> float:
-    link = user.page.get_by_text(title, exact=True).first
+def _timed(page: Page, title: str) -> float:
+    """From the click on a chat's name to the window's title, which has the name of the chat that is shown."""
+    link = page.locator("#chats").get_by_text(title, exact=True)
     link.wait_for()
     start = time.perf_counter()
     link.click()
-    user.page.locator("#said").get_by_text("This is message 3.").wait_for()
+    page.wait_for_function("title => document.title.includes(title)", arg=title, polling=20)
+    page.locator("#said").get_by_text("This is message 3.").wait_for()
     took = time.perf_counter() - start
-    user.page.get_by_role("button", name="New chat").first.click()
-    user.page.locator("#said").get_by_text("This is message 3.").wait_for(state="hidden")
+    page.get_by_role("button", name="New chat").click()
+    page.locator("#said").get_by_text("This is message 3.").wait_for(state="hidden")
     return took
 
 

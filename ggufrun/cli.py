@@ -12,7 +12,7 @@ from ggufrun.commandline.flags import AskFlags, EngineFlags, LoadFlags
 from ggufrun.commandline.groups import grouped
 from ggufrun.commandline.later import LaterCommands
 from ggufrun.commandline.pool_flags import PoolFlags
-from ggufrun.commandline.server_flags import ServerFlags
+from ggufrun.commandline.server_flags import ReachFlags, ServerFlags
 
 app = typer.Typer(
     cls=LaterCommands,
@@ -62,20 +62,21 @@ def start(
 
 
 @app.command()
+@grouped
 def page(
     api: Api = None,
     *,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0: a free one.")] = 0,
+    reach: ReachFlags,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show it in the browser.")] = True,
     debug: Debug = False,
 ) -> None:
     """Show the page of another ggufrun's models. Its key is GGUFRUN_API_KEY, or what one logs in with."""
     with exit_codes(debug=debug):
-        from ggufrun.api.listener import Listener
         from ggufrun.commandline.page import page as command
 
-        command(api or "http://127.0.0.1:8080", Listener(host, port), open_browser=open_browser)
+        command(api or "http://127.0.0.1:8080", host, port, reach, open_browser=open_browser)
 
 
 @app.command()

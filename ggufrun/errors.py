@@ -87,6 +87,14 @@ class KeyExists(OptionError):
         self.name = name
 
 
+class ServedAlready(OptionError):
+    """`name`: what the model is called that has this file."""
+
+    def __init__(self, file: str, name: str) -> None:
+        super().__init__(f"{file} is served already, as {name}.", "Name each file once.")
+        self.name = name
+
+
 class UnknownKey(OptionError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         there = f"There are: {', '.join(known)}." if known else "There are no keys; `ggufrun keys add NAME` makes one."

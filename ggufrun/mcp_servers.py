@@ -5,11 +5,11 @@ What of them may be secret (arguments, environment, address, headers) stands in 
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,10 @@ _NAME: Final = re.compile(r"(?=.{1,24}$)[A-Za-z0-9]+([_-][A-Za-z0-9]+)*")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 _SECRET: Final = ("args", "env", "url", "headers")
+_SHORTEST: Final = 4  # characters of a secret: shorter ones, as a "1", keep none
+_SHORTEST_ARG: Final = 8  # arguments are secret less often
+_ASSIGNED: Final = re.compile(r"-{0,2}\w[\w-]*=(.*[^=].*)", re.DOTALL)  # base64 may end with a "="
+_PATH: Final = re.compile(r"(~|\.{1,2})?[/\\]|[A-Za-z]:[/\\]")  # how one begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,18 @@ class McpServer:
 
     def hide(self, words: str) -> str:
         """Without the secrets, in words of the server's own or of a library."""
-        for secret in sorted({*self.env.values(), *self.headers.values(), self.url}, key=len, reverse=True):
-            if len(secret) >= 4:  # shorter ones, as a "1", keep no secret
-                words = words.replace(secret, "…")
-                words = words.replace(secret.rpartition(" ")[2], "…")  # of "Bearer SECRET"
+        for secret in sorted(set(self._secrets()), key=len, reverse=True):
+            words = words.replace(secret, "…")
         return words
+
+    def _secrets(self) -> Iterator[str]:
+        for value in (*self.env.values(), *self.headers.values(), self.url):
+            yield from _parts(value, _SHORTEST)
+        for arg in self.args:
+            assigned = _ASSIGNED.fullmatch(arg)
+            value = assigned[1] if assigned else "" if arg.startswith("-") else arg
+            if _PATH.match(value) is None:
+                yield from _parts(value, _SHORTEST_ARG)
 
 
 class _Table(BaseModel):
@@ -99,6 +110,17 @@ def _server(path: Path, name: str, values: object) -> McpServer:
     except OptionError as error:
         raise OptionError(f"{where}: {error.message}", error.hint) from None
     return server
+
+
+def _parts(value: str, shortest: int) -> Iterator[str]:
+    """What keeps a secret if `value` does: as a whole, of "Bearer SECRET", and of an address."""
+    parts = [value.strip(), value.rstrip().rpartition(" ")[2]]
+    try:
+        address = urlsplit(value)
+        parts += [address.password or "", *(each for _, each in parse_qsl(address.query))]
+    except ValueError:
+        pass
+    return (each for each in parts if len(each) >= shortest)
 
 
 def _is_address(url: str) -> bool:

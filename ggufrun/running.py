@@ -49,14 +49,15 @@ def running(home: Path) -> Sequence[Running]:
             server = Running(**json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, TypeError):  # ended meanwhile, or not ours
             continue
-        if _alive(server.pid):
+        if alive(server.pid):
             found.append(server)
         else:
             withdraw(path)
     return sorted(found, key=lambda server: server.url)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this user has this number."""
     if sys.platform == "win32":  # os.kill would end it; whoever connects will see
         return True
     try:

@@ -190,6 +190,28 @@ def test_an_mcp_servers_secrets_are_taken_out_of_words(tmp_path: Path) -> None:
         assert "s3cr3t" not in servers["web-search_2"].hide(words)
 
 
+PLACES = "--verbose-logs in /data/files, ~/files"
+
+
+@pytest.mark.parametrize(
+    ("server", "words", "left"),
+    [
+        (McpServer("a", "a", env={"A": "abcd "}), "Read abcd.", "Read …."),
+        (McpServer("a", "a", env={"A": "some flag 1"}), "1 of 11: some flag 1", "1 of 11: …"),
+        (McpServer("a", "a", ("s3cr3t-s3cr3t", "x")), "x: s3cr3t-s3cr3t", "x: …"),
+        (McpServer("a", "a", ("--token=s3cr3t-s3cr3t",)), "bad token s3cr3t-s3cr3t", "bad token …"),
+        (McpServer("a", "a", ("TOKEN=s3cr3t-s3cr3t",)), "bad TOKEN s3cr3t-s3cr3t", "bad TOKEN …"),
+        (McpServer("a", "a", ("czNjcjN0LXMzY3IzdA==",)), "czNjcjN0LXMzY3IzdA==", "…"),
+        (McpServer("a", "a", ("-H", "Authorization: Bearer s3cr3t-s3cr3t")), "sent s3cr3t-s3cr3t", "sent …"),
+        (McpServer("a", "a", ("postgres://me:s3cr3t-s3cr3t@db/x",)), "me, s3cr3t-s3cr3t", "me, …"),
+        (McpServer("a", url="http://a/mcp?key=s3cr3t"), "no key s3cr3t", "no key …"),
+        (McpServer("a", "a", ("--verbose-logs", "/data/files", "--root=~/files")), PLACES, PLACES),
+    ],
+)
+def test_what_of_an_mcp_server_keeps_a_secret(server: McpServer, words: str, left: str) -> None:
+    assert server.hide(words) == left
+
+
 @pytest.mark.parametrize(
     ("table", "says"),
     [

@@ -46,6 +46,7 @@ from ggufrun.errors import (
     RunStopped,
     SchemaError,
     SchemaNotSatisfied,
+    ServedAlready,
     StoreBusy,
     Unauthorized,
     UnknownJob,
@@ -91,6 +92,7 @@ _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
     (NamedFileError, Reply(422, _INVALID)),
     (ModelFileError, Reply(503, "server_error")),
     (KeyExists, Reply(409, _INVALID)),
+    (ServedAlready, Reply(400, _INVALID, "served_already")),
     (UnknownKey, Reply(404, _INVALID)),
     (UnknownJob, Reply(404, _INVALID)),
     (RepoNotFound, Reply(404, _INVALID)),
@@ -137,6 +139,8 @@ def envelope_of(error: Exception) -> dict[str, Any]:
     """The envelope without `detail`."""
     reply = reply_to(error)
     more = {"text": error.text} if isinstance(error, SchemaNotSatisfied) else {}
+    if isinstance(error, ServedAlready):
+        more = {"served_as": cut(error.name)}
     return envelope(sentence(error), reply.type, _param(error), reply.code, **more)
 
 

@@ -5,44 +5,59 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ggufrun.api.gateway import ServerSettings
-from ggufrun.api.listener import Listener
+from ggufrun.api.listener import Listener, Tls
 from ggufrun.api.server import serve_page
 from ggufrun.commandline.browser import show
 from ggufrun.commandline.remote import KEY_VARIABLE, NobodyThere, checked, no_proxy, remotes
+from ggufrun.commandline.scratch import scratch
+from ggufrun.commandline.server_flags import ReachFlags
+from ggufrun.commandline.terminated import run
 from ggufrun.errors import EngineError, OptionError
 from ggufrun.ui.page import Page, PageSettings
 from ggufrun.userconfig import data_folder, mcp_servers_of
 
 
-def page(api: str, listener: Listener, *, open_browser: bool) -> None:
+def page(api: str, host: str, port: int, reach: ReachFlags, *, open_browser: bool) -> None:
     """Until SIGINT or SIGTERM. Raises OptionError for what is no URL, and where nobody is asked for a key."""
+    reach.check()
     url = checked(api, "--api")
-    key = os.environ.get(KEY_VARIABLE, "")
-    if not listener.loopback:
-        key = ""  # it is not everybody's
-        if _status(url) == 200:
-            told = f"Other machines can reach {listener.host}, and {url} asks nobody for an API key."
-            raise OptionError(told, "Make one there: ggufrun keys add NAME. Or listen on 127.0.0.1.")
-    servers = partial(mcp_servers_of, data_folder(os.environ)) if listener.loopback else dict
-    settings = PageSettings(url, own=False, key=key, always_login=not listener.loopback, mcp_servers=servers)
+    listener = Listener(host, port, tls_of(reach))
+    local = listener.loopback and not reach.proxied
+    if not local and _status(url) == 200:
+        listener.close()
+        others = "A proxy may let others in" if listener.loopback else f"Other machines can reach {host}"
+        told = f"{others}, and {url} asks nobody for an API key."
+        raise OptionError(told, "Make one there: ggufrun keys add NAME. Or let only this machine in.")
+    settings = PageSettings(
+        url,
+        own=False,
+        key=os.environ.get(KEY_VARIABLE, "") if local else "",  # it is not everybody's
+        root_path=reach.root_path,
+        always_login=not local,
+        mcp_servers=partial(mcp_servers_of, data_folder(os.environ)) if local else dict,
+    )
+    hosts = tuple(reach.allowed_host or ())
+    guard = ServerSettings(loopback=listener.loopback, allowed_hosts=hosts, root_path=reach.root_path)
 
     async def main() -> None:
         with closing(listener), scratch() as folder:
             served = Page(settings, folder)
             async with served.running():
                 opening = asyncio.create_task(shown(served, listener.url)) if open_browser else None
-                await serve_page(served, listener, ServerSettings(loopback=listener.loopback), url)
+                await serve_page(served, listener, guard, url)
                 if opening is not None:
                     opening.cancel()
 
-    asyncio.run(main())
+    run(main())
+
+
+def tls_of(reach: ReachFlags) -> Tls | None:
+    """Raises OptionError where its files are no certificate and key."""
+    return Tls(reach.tls_cert, reach.tls_key) if reach.tls_cert is not None and reach.tls_key is not None else None
 
 
 def running_page() -> str | None:
@@ -57,13 +72,6 @@ def running_page() -> str | None:
         if _status(f"{remote.url}/login", ours=True) == 200:
             return remote.url
     return None
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """Where uploads lie until the end."""
-    with TemporaryDirectory(prefix="ggufrun-page-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
 
 
 async def shown(page: Page, url: str) -> None:

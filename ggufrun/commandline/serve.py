@@ -11,15 +11,17 @@ from typing import Final
 
 from ggufrun.api.gateway import Gateway, ServerSettings
 from ggufrun.api.library.desk import Desk
-from ggufrun.api.listener import Listener, Tls
+from ggufrun.api.listener import Listener
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.server import serve as serve_http
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
-from ggufrun.commandline.page import near, scratch, shown
+from ggufrun.commandline.page import near, shown, tls_of
 from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.pooling import opened_pool, pool_settings
+from ggufrun.commandline.scratch import scratch
 from ggufrun.commandline.server_flags import ServerFlags
+from ggufrun.commandline.terminated import run
 from ggufrun.errors import InputError, OptionError
 from ggufrun.library.library import Library
 from ggufrun.records.chat_database import CHATS_FILE
@@ -73,7 +75,7 @@ def serve(
                     stack.callback(asyncio.create_task(shown(page, control.url)).cancel)
                 await serve_http(gateway, listener, page)
 
-    asyncio.run(main())
+    run(main())
 
 
 def _chosen(models: Sequence[str]) -> Sequence[str]:
@@ -112,7 +114,7 @@ def listener_of(flags: ServerFlags, *, or_free: bool = False) -> Listener:
 
     `or_free`: where the port is taken, a free one will do.
     """
-    tls = Tls(flags.tls_cert, flags.tls_key) if flags.tls_cert is not None and flags.tls_key is not None else None
+    tls = tls_of(flags)
     try:
         return Listener(flags.host, flags.port, tls)
     except OptionError:
@@ -132,7 +134,7 @@ def check_reach(flags: ServerFlags, listener: Listener, keys: KeyStore) -> None:
         )
     if flags.auth:
         raise OptionError("--auth asks for an API key, and there is none.", "Make one first: ggufrun keys add NAME.")
-    if not keys.any() and (flags.allowed_host or flags.root_path):
+    if not keys.any() and flags.proxied:
         print(
             "ggufrun: There is no API key, so whoever the proxy lets through may use the server. ggufrun keys add NAME "
             "makes one.",

@@ -1,4 +1,7 @@
-"""The options of `ggufrun serve` that are about HTTP: who may reach it, and how it answers."""
+"""The options of `ggufrun serve` that are about HTTP: who may reach it, and how it answers.
+
+Those that `ggufrun page` has too are in `ReachFlags`.
+"""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +19,35 @@ _ROOT_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFlags:
+class ReachFlags:
+    """How others reach what listens: by which names, through which proxy, encrypted or not."""
+
+    allowed_host: Annotated[
+        list[str] | None, Option(metavar="NAME", help="A name of this server in Host headers; may be repeated.")
+    ] = None
+    root_path: Annotated[str, Option(metavar="PATH", help="Where a reverse proxy mounts the server.")] = ""
+    tls_cert: Annotated[Path | None, Option(metavar="FILE", help="Certificate chain (PEM), for https.")] = None
+    tls_key: Annotated[Path | None, Option(metavar="FILE", help="The certificate's private key (PEM).")] = None
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a proxy may let others in, as its user says."""
+        return bool(self.allowed_host or self.root_path)
+
+    def check(self) -> None:
+        """Raises `OptionError` for what cannot be meant, before anything is opened."""
+        for name in self.allowed_host or ():
+            if not _HOST.fullmatch(name):
+                raise OptionError(f"--allowed-host cannot be {name!r}.", "Give a name without scheme and port.")
+        if not _ROOT_PATH.fullmatch(self.root_path):
+            raise OptionError(f"--root-path cannot be {self.root_path!r}.", "Write it as /name, with no / at its end.")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "--tls-key" if self.tls_key is None else "--tls-cert"
+            raise OptionError(f"TLS needs a certificate and its key, and {missing} is missing.", f"Add {missing} FILE.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFlags(ReachFlags):
     """Where the server listens, and how it behaves there."""
 
     host: Annotated[str, Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1"
@@ -26,12 +57,6 @@ class ServerFlags:
     max_body: Annotated[int, Option(metavar="MB", min=1, max=100_000, help="Largest request.")] = 64
     auth: Annotated[bool, Option("--auth", help="Ask for an API key on this machine too.")] = False
     cors: Annotated[list[str] | None, Option(metavar="ORIGIN", help="Web pages that may call; may be repeated.")] = None
-    allowed_host: Annotated[
-        list[str] | None, Option(metavar="NAME", help="A name of this server in Host headers; may be repeated.")
-    ] = None
-    root_path: Annotated[str, Option(metavar="PATH", help="Where a reverse proxy mounts the server.")] = ""
-    tls_cert: Annotated[Path | None, Option(metavar="FILE", help="Certificate chain (PEM), for https.")] = None
-    tls_key: Annotated[Path | None, Option(metavar="FILE", help="The certificate's private key (PEM).")] = None
     log_prompts: Annotated[bool, Option("--log-prompts", help="Keep prompts and answers in log and ledger.")] = False
     open: Annotated[bool, Option("--open", help="Show the page in the browser.")] = False
     no_ui: Annotated[bool, Option("--no-ui", help="The API only, no page.")] = False
@@ -42,11 +67,6 @@ class ServerFlags:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 hint = "Write it as browsers do, https://example.org or http://localhost:3000, or * for all."
                 raise OptionError(f"--cors cannot be {origin!r}.", hint)
-        for name in self.allowed_host or ():
-            if not _HOST.fullmatch(name):
-                raise OptionError(f"--allowed-host cannot be {name!r}.", "Give a name without scheme and port.")
-        if not _ROOT_PATH.fullmatch(self.root_path):
-            raise OptionError(f"--root-path cannot be {self.root_path!r}.", "Write it as /name, with no / at its end.")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            missing = "--tls-key" if self.tls_key is None else "--tls-cert"
-            raise OptionError(f"TLS needs a certificate and its key, and {missing} is missing.", f"Add {missing} FILE.")
+        ReachFlags.check(self)
+        if self.open and self.no_ui:
+            raise OptionError("--open shows the page, and --no-ui leaves it out.", "Leave out one of the two.")

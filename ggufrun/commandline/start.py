@@ -2,13 +2,12 @@
 
 from typing import Final
 
-from ggufrun.api.listener import Listener
 from ggufrun.commandline.browser import show
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
 from ggufrun.commandline.page import page, running_page, say
 from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.serve import serve
-from ggufrun.commandline.server_flags import ServerFlags
+from ggufrun.commandline.server_flags import ReachFlags, ServerFlags
 
 PORT: Final = 8080
 
@@ -16,7 +15,7 @@ PORT: Final = 8080
 def start(api: str | None, port: int | None, *, open_browser: bool, version: str) -> None:
     """Raises GgufrunError. A port that somebody names is that one or none."""
     if api is not None:
-        page(api, Listener("127.0.0.1", port or 0), open_browser=open_browser)
+        page(api, "127.0.0.1", port or 0, ReachFlags(), open_browser=open_browser)
         return
     url = running_page() if port is None else None
     if url is not None:

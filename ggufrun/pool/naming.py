@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Final
 
-from ggufrun.errors import OptionError
+from ggufrun.errors import OptionError, ServedAlready
 from ggufrun.pool.offer import Offer
 
 Maker = Callable[[str, str], Offer]  # of what a user calls a model, and of the name that it is to have; "": its own
@@ -18,21 +19,20 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,99}")
 def named(make: Maker, spec: str, name: str, others: Sequence[Offer]) -> Offer:
     """An offer whose names none of the others has; where its own is another file's, one made of name and quant.
 
-    With a name of its own making (`name`) it answers to nothing else. Raises OptionError where that one is taken, and
-    for a file that is served already; and what `make` raises.
+    With a name of its own making (`name`) it answers to nothing else. Its path has all folders. Raises OptionError
+    where that name is taken, ServedAlready for a file that is; and what `make` raises.
     """
     if name and not _NAME.fullmatch(name):
         raise OptionError(f"A model cannot be called {name!r}.", "Use letters, digits and . _ : @ + -.")
-    offer = make(spec, name)
+    offer = _whole(make(spec, name))
     for other in others:
         if offer.path and other.path == offer.path:
-            told = f"{Path(offer.path).name} is served already, as {other.info.name}."
-            raise OptionError(told, "Name each file once.")
+            raise ServedAlready(Path(offer.path).name, other.info.name)
     taken = _owners(others)
     if name and name.lower() in taken:
         raise OptionError(f"{taken[name.lower()]} answers to the name {name!r} already.", "Choose another name.")
     if offer.info.name.lower() in taken:
-        offer = make(spec, next(free for free in _names(offer) if free.lower() not in taken))
+        offer = _whole(make(spec, next(free for free in _names(offer) if free.lower() not in taken)))
     for alias in offer.info.aliases:
         if alias.lower() in taken:
             both = f"{taken[alias.lower()]} and {offer.info.name}"
@@ -46,6 +46,11 @@ def name_and_spec(model: str) -> tuple[str, str]:
     if not equals or not _NAME.fullmatch(name) or os.path.exists(model):
         return "", model
     return name, spec
+
+
+def _whole(offer: Offer) -> Offer:
+    """With the path as others name it, too, wherever they were started. Links are left as they are."""
+    return replace(offer, path=os.path.abspath(offer.path)) if offer.path else offer
 
 
 def _names(offer: Offer) -> Iterator[str]:

@@ -262,4 +262,5 @@ class ModelPool:
             active=users,
             idle_s=0.0 if users else used_at,
             ttl_s=self._settings.ttl_s or None,
+            path=slot.offer.path,
         )

@@ -23,6 +23,7 @@ class ServedModel:
     active: int = 0  # requests that it answers now
     idle_s: float | None = None  # seconds since the last one; None: never used
     ttl_s: float | None = None  # it is unloaded after so many idle seconds; None: never
+    path: str = ""  # the file, with all its folders; "": not known
 
     @property
     def names(self) -> tuple[str, ...]:

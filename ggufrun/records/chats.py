@@ -105,16 +105,19 @@ class ChatStore:
     def change(self, owner: str, id: str, changes: Mapping[str, Any]) -> Chat:
         """Set `title`, `model`, `settings` or `head`. Raises ChatNotFound, and OutOfRange for a head of another chat.
 
+        Settings may be made from those that are stored: a function of them, so that no other change comes in between.
         To show another branch is no news: only the others put the chat first.
         """
         chat = self.get(owner, id)
         if "head" in changes:
             self.messages.get(chat.number, changes["head"], "head")
-        row = {name: to_json(value) if name == "settings" else value for name, value in changes.items()}
+        row = dict(changes)
         if row.keys() - {"head"}:
             row["updated"] = time.time()
         if row:
             with self._database.change() as cursor:
+                if "settings" in row:
+                    row["settings"] = to_json(_settings(cursor, chat, row["settings"]))
                 sets = ", ".join(f"{name} = ?" for name in row)
                 cursor.execute(f"UPDATE chats SET {sets} WHERE number = ?", (*row.values(), chat.number))
                 if "title" in row and cursor.rowcount:
@@ -129,6 +132,13 @@ class ChatStore:
             for table in ("messages", "runs"):
                 cursor.execute(f"DELETE FROM {table} WHERE chat = ?", (chat.number,))
             cursor.execute("DELETE FROM chats WHERE number = ?", (chat.number,))
+
+
+def _settings(cursor: sqlite3.Cursor, chat: Chat, given: Any) -> Any:
+    if not callable(given):
+        return given
+    found = cursor.execute("SELECT settings FROM chats WHERE number = ?", (chat.number,)).fetchone()
+    return given(json.loads(found["settings"]) if found else chat.settings)
 
 
 def _chat(row: sqlite3.Row) -> Chat:

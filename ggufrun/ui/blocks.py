@@ -39,4 +39,12 @@ def blocks(users: Users, mcp: Mcp | None = None) -> gr.Blocks:
                 settings_panel(shared)
     # The default limit is one of each event at a time, so that a second user's answer would wait for the first one's.
     page.queue(default_concurrency_limit=32, max_size=512)
+    _rest(page)
     return page
+
+
+def _rest(page: gr.Blocks) -> None:
+    """Its queue looks for work a thousand times a second, which alone is a twentieth of a core. Fifty will do."""
+    queue = page._queue  # Gradio has no setting for it; one that names it otherwise works all the same
+    if hasattr(queue, "sleep_when_free"):
+        queue.sleep_when_free = 0.02

@@ -3,8 +3,9 @@
 What a browser that has logged in is known by is in `sessions`.
 """
 
+import logging
 from html import escape
-from typing import Final
+from typing import Final, Literal, TypedDict
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -14,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ggufrun.ui.assets import text
 from ggufrun.ui.client import Server
 from ggufrun.ui.errors import ApiError
+from ggufrun.ui.fetching import Foreign, without_addresses
+from ggufrun.ui.forwarded import forwarded
 from ggufrun.ui.known_keys import Standing
 from ggufrun.ui.sessions import COOKIE, LASTS_S, Sessions
 from ggufrun.ui.tries import Tries
@@ -32,20 +35,35 @@ _MANIFEST: Final = {
 }
 _GRADIO: Final = "/gradio_api/"
 # Of Gradio's own addresses those that the page uses. Others have the server fetch what an address names, for one.
-_USED: Final = (
-    "app_id",
-    "call/",
-    "cancel",
-    "component_server",
-    "heartbeat/",
-    "queue/",
-    "reset",
-    "run/",
-    "startup-events",
-    "theme.css",
-    "upload",
+_USED: Final = frozenset(
+    (
+        "app_id",
+        "cancel",
+        "component_server",
+        "component_server/",
+        "queue/data",
+        "queue/join",
+        "reset",
+        "run/predict",
+        "startup-events",
+        "theme.css",
+        "upload",
+        "upload_progress",
+    )
 )
+_UPLOAD: Final = f"{_GRADIO}upload"
 _WRONG: Final = "That is no key of this server."
+_NO_KEYS: Final = "{place} has no API key to log in with. Make one there: ggufrun keys add NAME."
+_log = logging.getLogger(__name__)
+
+
+class _Kept(TypedDict):
+    """How browsers keep our cookie. One that is dropped must be named in the same way."""
+
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: Literal["strict"]
 
 
 class Gate:
@@ -59,9 +77,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path == "/login":
-            request = Request(scope, receive)
-            reply = await self._log_in(request) if scope["method"] == "POST" else _login(scope, status=200)
-            await reply(scope, receive, send)
+            await (await self._at_login(Request(scope, receive)))(scope, receive, send)
         elif path == "/logout":
             await self._log_out(Request(scope, receive))(scope, receive, send)
         elif path.startswith(_GRADIO) and not _is_used(path.removeprefix(_GRADIO)):
@@ -74,49 +90,71 @@ class Gate:
             await self._page(scope, receive, send)
         else:
             headers = Headers(scope=scope)
-            standing = await self._standing(self.sessions.key_of(headers.get("cookie", "")))
+            key, lent = self.sessions.key_of(headers.get("cookie", "")), not forwarded(headers)
+            standing = await self._standing(key, lent=lent)
             if standing == "good":
-                await self._page(scope, receive, send)
+                await self._to_page(path, scope, receive, send)
             else:
                 wants_page = "text/html" in headers.get("accept", "")
                 await self._refusal(scope, standing, wants_page=wants_page)(scope, receive, send)
 
-    async def _standing(self, key: str) -> Standing:
+    async def _to_page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST" and path.startswith(_GRADIO) and path != _UPLOAD:
+            try:
+                receive = await without_addresses(receive)
+            except Foreign as error:
+                await JSONResponse({"detail": str(error)}, 400)(scope, receive, send)
+                return
+            plain = [each for each in scope["headers"] if each[0] != b"content-length"]  # it may have changed
+            scope = {**scope, "headers": plain}
+        await self._page(scope, receive, send)
+
+    async def _standing(self, key: str, *, lent: bool = True) -> Standing:
         if not self._always:
-            return await self._server.standing(key)
-        open_to_all = await self._server.standing("")
+            return await self._server.standing(key, lent=lent)
+        open_to_all = await self._server.standing("", lent=False)
         if open_to_all == "good":  # any word would be a good key
             return "bad"
         return await self._server.standing(key) if key else open_to_all
+
+    async def _at_login(self, request: Request) -> Response:
+        if await self._server.standing("", lent=False) != "good":
+            return await self._log_in(request) if request.method == "POST" else _login(request.scope, status=200)
+        if not self._always:  # any word would do
+            return RedirectResponse(_root(request.scope), 303)
+        told = _NO_KEYS.format(place=self._server.place)
+        return _login(request.scope, told, status=401 if request.method == "POST" else 200)
 
     async def _log_in(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site") == "cross-site":
             return JSONResponse({"detail": "Log in from this server's own page."}, 403)
         client = request.client.host if request.client else ""
-        if wait_s := self._tries.wait_s(client):
-            told = f"Too many wrong keys. Wait {wait_s} s, then try again."
-            return _login(request.scope, told, status=429, headers={"Retry-After": str(wait_s)})
+        wait_s = self._tries.wait_s(client)
+        if not wait_s:
+            self._tries.begin(client)
         form = await request.form(max_files=0, max_fields=2)
         key = str(form.get("key", "")).strip()
         if not key or len(key) > LONGEST or not key.isascii() or not key.isprintable():
             standing: Standing = "bad"
         else:
             standing = await self._standing(key)
-        if standing != "good":
-            if standing == "silent":
-                return self._refusal(request.scope, standing, wants_page=True)
-            self._tries.wrong(client)
-            return _login(request.scope, _WRONG)
+        if standing == "silent":
+            if not wait_s:
+                self._tries.untold(client)
+            return self._refusal(request.scope, standing, wants_page=True)
+        if standing == "bad":
+            _log.warning("A wrong key at the page's login, from %s.", client)
+            if not wait_s:
+                return _login(request.scope, _WRONG)
+            told = f"Too many wrong keys. Wait {wait_s} s, then try again."
+            return _login(request.scope, told, status=429, headers={"Retry-After": str(wait_s)})
         self._tries.right(client)
         reply = RedirectResponse(_root(request.scope), 303)
         reply.set_cookie(
             _cookie(request.scope),
             self.sessions.begin(key),
             max_age=LASTS_S,
-            path=_root(request.scope),
-            secure=request.scope["scheme"] == "https",
-            httponly=True,
-            samesite="strict",
+            **_kept(request.scope),
         )
         return reply
 
@@ -131,9 +169,13 @@ class Gate:
         return JSONResponse({"name": name}, headers={"Cache-Control": "no-store"})
 
     def _log_out(self, request: Request) -> Response:
-        self.sessions.end(request.headers.get("cookie", ""))
+        """Browsers send no cookie of ours from another site; pages of another port of this host are of the same."""
+        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return JSONResponse({"detail": "Log out from this server's own page."}, 403)
         reply = RedirectResponse(f"{_root(request.scope)}login", 303)
-        reply.delete_cookie(_cookie(request.scope), path=_root(request.scope))
+        if _cookie(request.scope) in request.cookies:
+            self.sessions.end(request.headers.get("cookie", ""))
+            reply.delete_cookie(_cookie(request.scope), **_kept(request.scope))
         return reply
 
     def _refusal(self, scope: Scope, standing: Standing, *, wants_page: bool) -> Response:
@@ -150,12 +192,16 @@ def _is_used(path: str) -> bool:
     """`file=` is for files of ours: with an address in it, the server would ask that one for what is there."""
     if path.startswith("file="):
         return "://" not in path
-    return path.startswith(_USED)
+    return path in _USED or path.startswith("heartbeat/")
 
 
 def _cookie(scope: Scope) -> str:
     server = scope.get("server")
     return f"{COOKIE}_{server[1]}" if server else COOKIE
+
+
+def _kept(scope: Scope) -> _Kept:
+    return _Kept(path=_root(scope), secure=scope["scheme"] == "https", httponly=True, samesite="strict")
 
 
 def _root(scope: Scope) -> str:

@@ -51,8 +51,9 @@ class Page:
             yield
         finally:
             self.close()
-            await asyncio.wait({life}, timeout=1.0)
-            life.cancel()
+            if self._there.done():
+                await asyncio.wait({life}, timeout=1.0)
+            life.cancel()  # at once where it is still being built: that thread ends with the program
 
     def close(self) -> None:
         """End what it streams, as if all browsers had left: a server that ends would wait for them."""

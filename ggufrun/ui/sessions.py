@@ -2,8 +2,9 @@
 
 import secrets
 import time
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
+
+from starlette.requests import cookie_parser
 
 COOKIE: Final = "ggufrun_page"
 LASTS_S: Final = 30 * 86_400
@@ -38,7 +39,5 @@ class Sessions:
 
 
 def _words(cookies: str) -> list[str]:
-    try:
-        return [each.value for name, each in SimpleCookie(cookies).items() if name.startswith(COOKIE)]
-    except CookieError:
-        return []
+    """As browsers write them: what another program of this host has put there is seldom what the standard wants."""
+    return [word for name, word in cookie_parser(cookies).items() if name.startswith(COOKIE)]

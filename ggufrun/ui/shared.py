@@ -20,10 +20,13 @@ class Shared:
     users: Users
     mcp: Mcp  # the MCP servers of this machine's user, for those who may use them
     chat: gr.State  # the id of the chat that is open; "": one that has not begun
-    settings: gr.State  # how answers are asked for, as `settings` of /ggufrun/v1/chats has it. Written by the settings
+    settings: gr.State  # how answers are asked for, as `settings` of /ggufrun/v1/chats has it. Written by the settings.
+    # What is left out is not in it: that is the chat's own, and another tab may have changed it
+    left_out: gr.State  # what the user has just left out or brought back: `LeftOut`. Written by `ask`
     tools: gr.State  # the tools in it: a list as /v1/chat/completions takes it. Written by the tools and the settings
     apply: gr.State  # settings and model to be shown and used, of a chat that was opened or a preset: `Applied`
     model: gr.Dropdown  # the name of a served model; None: none
+    wanted: gr.State  # a model to be chosen, by name: `Wanted`. For the picker it is as if the user had chosen it there
     pending: gr.State  # the tool calls of the answer that the chat ends with, which nobody has answered: a list
     results: gr.State  # what they have resulted in, all of them: a list of `ToolResult`. The chat goes on with it
     over: gr.State  # `now()`: an answer was refused, because what is to be read is longer than the context
@@ -38,9 +41,11 @@ class Shared:
             mcp=mcp or Mcp(),
             chat=gr.State(""),
             settings=gr.State({}),
+            left_out=gr.State(None),
             tools=gr.State([]),
             apply=gr.State(None),
             model=model_dropdown("Model", elem_id="model", render=False),
+            wanted=gr.State(None),
             pending=gr.State([]),
             results=gr.State([]),
             over=gr.State(0),
@@ -59,10 +64,28 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """`at` makes each one new, as `Applied` has it."""
+
+    name: str
+    at: int = field(default_factory=time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """All that the model does not read of a chat now. `at` makes each one new."""
+
+    chat: str
+    ids: tuple[str, ...]
+    at: int = field(default_factory=time_ns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # what is sent again is new, or nobody would hear of it
 class ToolResult:
     call: str  # the id of the call
     name: str
     content: str
+    chat: str = ""  # the id of the chat that it belongs to
 
 
 def now() -> int:

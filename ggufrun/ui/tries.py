@@ -1,4 +1,7 @@
-"""Wrong keys, counted by the address that they come from: after a few, each further try has to wait."""
+"""Tries to log in, counted by the address that they come from: after a few wrong ones, each further one has to wait.
+
+A try counts before anybody knows what it is worth: many at once are many. A right key takes it back.
+"""
 
 import time
 from collections.abc import Callable
@@ -22,7 +25,8 @@ class Tries:
         pause = 0.0 if number < FREE else min(LONGEST_S, 2.0 ** (number - FREE))
         return max(0, ceil(last + pause - self._clock()))
 
-    def wrong(self, client: str) -> None:
+    def begin(self, client: str) -> None:
+        """One more, wrong as far as is known."""
         now = self._clock()
         number, last = self._wrong.pop(client, (0, 0.0))
         while len(self._wrong) >= _MOST:
@@ -30,4 +34,11 @@ class Tries:
         self._wrong[client] = (1 if now - last > FORGOTTEN_S else number + 1, now)
 
     def right(self, client: str) -> None:
+        """Forget this one's wrong tries."""
         self._wrong.pop(client, None)
+
+    def untold(self, client: str) -> None:
+        """Nobody could say what the last one was worth."""
+        number, last = self._wrong.get(client, (0, 0.0))
+        if number:
+            self._wrong[client] = number - 1, last

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import gradio as gr
 
 from ggufrun.ui.client import Api, Server
+from ggufrun.ui.forwarded import forwarded
 
 
 class Users:
@@ -25,8 +26,6 @@ class Users:
         return self._server
 
     def api(self, request: gr.Request) -> Api:
-        return self.server.user(self._key_of(_cookies(request)))
-
-
-def _cookies(request: gr.Request) -> str:
-    return str(dict(request.headers).get("cookie", ""))
+        """What comes through a proxy is lent neither this machine's token nor its user's key."""
+        headers = dict(request.headers)
+        return self.server.user(self._key_of(str(headers.get("cookie", ""))), lent=not forwarded(headers))

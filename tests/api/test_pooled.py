@@ -185,6 +185,8 @@ def test_quants_of_one_model_are_told_apart_and_names_can_be_given(files: list[s
             assert server.model(name)["state"] == "ready"
         twice = server.admin.post("/ggufrun/v1/models", json={"spec": files[1]})
         assert twice.status_code == 400 and "second.gguf is served already, as mine." in twice.json()["message"]
+        assert (twice.json()["code"], twice.json()["error"]["served_as"]) == ("served_already", "mine")
+        assert [server.model(name)["path"] for name in names] == [files[0], str(others[0]), files[1]]
         for name, said in (
             ("MINE", "'MINE' already"),
             ("a/b", "cannot be called 'a/b'"),

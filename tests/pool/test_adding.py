@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ggufrun.errors import OptionError, UnknownModel
+from ggufrun.errors import OptionError, ServedAlready, UnknownModel
 from ggufrun.pool.naming import name_and_spec
 from ggufrun.pool.offer import PoolSettings
 from ggufrun.pool.pool import ModelPool
@@ -48,6 +48,18 @@ async def test_each_name_means_one_file() -> None:
     assert names(pool) == ["a", "a:Q8", "a-Q8", "A:2", "latest:Q4", "mine:1"] and not fleet.loads
     await pool.remove("a")
     assert await pool.add("x/c-Q4.gguf", "latest") == "latest"  # it went with its model
+    await pool.close()
+
+
+async def test_a_file_is_known_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fleet = Fleet()
+    pool = ModelPool([], offer=fleet.make)
+    await pool.add("x/a-Q4.gguf")
+    assert [model.path for model in pool.served()] == [str(tmp_path / "x" / "a-Q4.gguf")]
+    with pytest.raises(ServedAlready) as refused:
+        await pool.add(str(tmp_path / "x" / "a-Q4.gguf"))
+    assert refused.value.name == "a"
     await pool.close()
 
 

@@ -66,7 +66,10 @@ def main() -> None:
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--broken", action="store_true")
     options.add_argument("--stubborn", action="store_true")
+    options.add_argument("--after", help="a file that is waited for")
     given = options.parse_args()
+    while given.after and not Path(given.after).exists():
+        time.sleep(0.05)
     if given.broken:
         print(f"no token {os.environ.get('TOKEN', '')} for <script>", file=sys.stderr)
         sys.exit(1)

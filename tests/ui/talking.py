@@ -18,7 +18,8 @@ def opened(user: Tab, chat: str) -> Page:
     """The page, loaded anew with that chat. What Gradio says of the streams that this cuts is not looked at."""
     user.open(f"/?chat={chat}")
     expect(questions(user.page).first).to_be_visible()
-    user.wrong[:] = [each for each in user.wrong if "abort" not in each.lower() and "errored out" not in each]
+    cut = ("abort", "errored out", "error 404")
+    user.wrong[:] = [each for each in user.wrong if not any(words in each.lower() for words in cut)]
     return user.page
 
 

@@ -161,3 +161,89 @@ def test_what_is_typed_is_kept_with_its_chat(user: Tab, small: Served) -> None:
     page.reload()
     expect(words(page)).to_contain_text("of 256")
     expect(box).to_have_value("")
+
+
+def go_to(page: Page, title: str, id: str) -> None:
+    page.get_by_role("navigation", name="Chats").get_by_text(title).click()
+    expect(page.locator("#context [data-chat]")).to_have_attribute("data-chat", id)
+
+
+def test_files_go_with_their_chat_and_give_no_title(user: Tab, small: Served, tmp_path: Path) -> None:
+    page, box = user.page, user.page.locator("#ask textarea")
+    (tmp_path / "n1.txt").write_text("one")
+    (tmp_path / "n2.txt").write_text("two")
+    id = chat_of(small, "Without files", "Hi", "Hello.")
+    for name in ("n1.txt", "n2.txt"):
+        attach(page, tmp_path / name)
+    box.fill("What is in them?")
+    expect(page.locator("#context .file")).to_have_count(2)
+    go_to(page, "Without files", id)
+    expect(page.locator("#ask .delete-button")).to_have_count(0)
+    expect(box).to_have_value("")
+    page.get_by_role("button", name="New chat").click()
+    expect(box).to_have_value("What is in them?")
+    attach(page, tmp_path / "n2.txt")
+    expect(page.locator("#context .file")).to_have_count(1)
+    box.press("Enter")
+    expect(box).to_have_value("")
+    expect(page.locator("#ask .delete-button")).to_have_count(0)
+    answered(small, page)
+    assert small.client.get(CHATS).json()["data"][0]["title"] == "What is in them?"
+
+
+def test_a_message_that_is_taken_later_is_no_draft(user: Tab, small: Served) -> None:
+    """Its model has to be loaded first, and the user turns to another chat and back."""
+    page, box = user.page, user.page.locator("#ask textarea")
+    first, second = chat_of(small, "Asked here", "Hi", "Hello."), chat_of(small, "Not here", "Hi", "Hello.")
+    go_to(page, "Not here", second)
+    go_to(page, "Asked here", first)
+    page.locator("#unload").click()
+    expect(words(page)).to_contain_text("demo is not loaded")
+    box.fill("Are you there?")
+    box.press("Enter")
+    go_to(page, "Not here", second)
+    expect(box).to_have_value("")
+    for _ in range(300):
+        if len(read(small, first)["messages"]) == 4:
+            break
+        page.wait_for_timeout(100)
+    go_to(page, "Asked here", first)
+    expect(box).to_have_value("")
+    expect(page.locator("#said").get_by_text("Are you there?")).to_be_visible()
+    page.reload()
+    expect(words(page)).to_contain_text("of 256")
+    expect(box).to_have_value("")
+
+
+def test_what_is_left_out_stays_so_in_two_tabs(browser: Browser, user: Tab, small: Served) -> None:
+    page = user.page
+    id = chat_of(small, "Twice open", "First", "Yes.", "Second", "Indeed.")
+    with tab(browser, user.home) as other:
+        other.open(f"/?chat={id}")
+        expect(words(other.page)).to_contain_text("of 256")
+        go_to(page, "Twice open", id)
+        page.locator("#leave-open").click()
+        page.locator("#leave-list label").first.locator("input").check()
+        page.locator("#leave-out").click()
+        expect(page.locator("#said .message-row.left-out")).to_have_count(2)
+        gone = [read(small, id)["messages"][0]["id"]]
+        other.page.locator("#system textarea").fill("Be brief.")
+        other.page.locator("#system textarea").press("Tab")
+        for _ in range(100):
+            if "system" in read(small, id)["settings"]:
+                break
+            page.wait_for_timeout(50)
+        assert read(small, id)["settings"] == {"system": "Be brief.", "left_out": gone}
+        other.page.locator("#ask textarea").fill("Third")
+        other.page.locator("#ask textarea").press("Enter")
+        expect(other.page.locator("#ask textarea")).to_have_value("")
+        expect(other.page.locator("#said .message-row.left-out")).to_have_count(2)
+        answered(small, other.page)
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator("#context [data-chat]")).to_have_attribute("data-chat", "")
+    page.locator("#ask textarea").fill("Another chat")
+    page.locator("#ask textarea").press("Enter")
+    expect(page.locator("#ask textarea")).to_have_value("")
+    answered(small, page)
+    newest = small.client.get(CHATS).json()["data"][0]["id"]
+    assert newest != id and "left_out" not in read(small, newest)["settings"]

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as some
+
+from ggufrun.api.chats import left_out as server
+from ggufrun.records.chat_messages import ChatMessage
 from ggufrun.ui.ask.files import as_part
 from ggufrun.ui.ask.leaving import choices, uncounted
 from ggufrun.ui.ask.left_out import branch_of, changed, exchanges, left_out_ids
@@ -57,10 +62,46 @@ def test_the_list() -> None:
     assert [each["id"] for each in uncounted(chat())] == ["q1", "q2", "q3"]
 
 
-def test_settings_keep_what_is_not_known() -> None:
-    before = {"system": "x", "left_out": ["a", "other"]}
-    assert changed(before, known="abc", out=["b", "c#0"]) == {"system": "x", "left_out": ["a", "b", "c#0"]}
-    assert changed(before, known="abc", back=["a"]) == {"system": "x", "left_out": []}
+def test_what_the_chat_does_not_have_is_forgotten() -> None:
+    before = chat(left_out=["q1", "other", "other#1"])
+    assert changed(before, out=["q3", "q2#0"]) == ["q1", "q3", "q2#0"]
+    assert changed(before, back=["q1"]) == []
+
+
+def test_an_exchange_is_brought_back_however_it_was_left_out() -> None:
+    assert changed(chat(left_out=["t1", "q2"]), back=["q1"]) == ["q2"]  # by a message in it
+    assert changed(chat(left_out=["q2#0", "q2#1", "q3#0"]), back=["q2"]) == ["q3#0"]  # by all of its parts
+    assert changed(chat(left_out=["q2", "q2#0"]), back=["q2"]) == ["q2#0"]  # a part of it was left out before
+    assert changed(chat(left_out=["q2#0", "q2#1"]), back=["q2#1"]) == ["q2#0"]
+    (*_, only) = choices(chat(left_out=["q3#0"]), uncounted(chat(left_out=["q3#0"])))
+    assert only == ("Left out: “only.txt”", "q3")
+
+
+IDS = [str(number) for number in range(8)]
+MESSAGES = some.tuples(some.sampled_from(["user", "assistant", "tool"]), some.none() | some.integers(0, 3))
+LEFT_OUT = some.sets(some.sampled_from([*IDS, *(f"{id}#{at}" for id in IDS for at in range(3)), "x", "x#0"]))
+
+
+@given(some.lists(MESSAGES, max_size=len(IDS)), LEFT_OUT)
+def test_the_page_and_the_server_have_one_rule(messages: list[tuple[str, int | None]], left_out: set[str]) -> None:
+    """What is faded is what is not sent, and what is sent has no call without its result, nor an empty message."""
+    branch = [
+        ChatMessage(
+            role, "text" if parts is None else [{"type": "text", "text": f"{at}"} for at in range(parts)], id=id
+        )
+        for id, (role, parts) in zip(IDS, messages, strict=False)
+    ]
+    as_json = [{"id": each.id, "role": each.role, "content": each.content} for each in branch]
+    assert [[each.id for each in found] for found in server.exchanges(branch)] == [
+        [each["id"] for each in found.messages] for found in exchanges(as_json)
+    ]
+    faded = left_out_ids(as_json, {"left_out": list(left_out)})
+    read = {message.id: message for each in server.exchanges(branch) for message in server.kept_of(each, left_out)}
+    assert set(read) == {each.id for each in branch} - faded
+    for was in branch:
+        if was.id in read and not isinstance(was.content, str):
+            sent = [part for at, part in enumerate(was.content) if f"{was.id}#{at}" not in faded]
+            assert read[was.id].content == sent and bool(sent) == bool(was.content)
 
 
 def test_the_line_says_it_in_words() -> None:

@@ -141,6 +141,16 @@ def test_figures_say_what_was_measured() -> None:
     assert stage(Contender("m", "loading", progress=0.5)).striptags() == "Is loaded: 50%"
 
 
+def test_what_a_server_does_not_say_is_left_out() -> None:
+    assert Room.of({}, [{}]) == Room(0, "memory")
+    assert Room.of({"gpus": [{}]}, []) == Room(0, "GPU memory")
+    assert to_load(["a"], [{"name": "a"}]) == 0
+    assert figures(Contender("m", usage={"total_tokens": 3}, timings={"tokens_per_second": 45.2})).striptags() == (
+        "45 tokens/s"
+    )
+    assert figures(Contender("m", usage={"cost_usd": None}, timings={"ttft_ms": None})) == ""
+
+
 async def test_answers_are_compared_with_one_of_them() -> None:
     three = [Contender("a", text="one two"), Contender("b", text="one two"), Contender("c", text="one three")]
     first, same, other = await differences(three, 0)

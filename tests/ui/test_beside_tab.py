@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from tests.api.served import Served, served
 from tests.ui.browser import Tab, tab
@@ -30,6 +30,9 @@ STACKED = """() => {
   const [first, second] = [1, 2].map((column) => document.getElementById(`beside-${column}`).getBoundingClientRect());
   return second.top >= first.bottom && first.width > 300 && first.right <= 390 && first.left === second.left;
 }"""
+
+
+RUNS = "<img src=x onerror=window.__pwned=1><script>window.__pwned=2</script><svg onload=window.__pwned=3>"
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +181,33 @@ def test_a_column_that_fails_says_why_and_the_others_go_on(page: Page, admin: ht
 
 
 def test_what_lies_here_is_served_when_it_is_chosen(page: Page, demo_path: Path) -> None:
-    _choose(page, 2, "demo")
+    def queued(sent: Request) -> bool:
+        return "/queue/join" in sent.url and "here: demo" in (sent.post_data or "")
+
+    with page.expect_request(queued):  # what is changed beside the queue tells the other parts of the page nothing
+        _choose(page, 2, "demo")
     expect(_model(page, 2)).to_have_value("demo · Q4_1")
     _ask(page, "Say hello.", 5)
     _stages(page, "Done", "Done")
+
+
+def test_what_models_write_does_not_run(page: Page) -> None:
+    """They are made to write it, by a schema that allows nothing else."""
+    texts = [f"{number} {RUNS}" for number in ("one", "two", "three", "four")]
+    page.get_by_role("tab", name="Chat", exact=True).click()
+    page.locator("#json .label-wrap").first.click()
+    page.locator("#schema .cm-content").fill(json.dumps({"enum": texts}))
+    expect(page.locator("#schemasaid")).to_contain_text("In force.")
+    page.get_by_role("tab", name="Side by side", exact=True).click()
+    _ask(page, "Write it.", 200)
+    _stages(page, "Done", "Done")
+    expect(page.locator("#beside-2 .md")).to_contain_text('"')
+    page.get_by_label("Differences").click()
+    for column in (1, 2):
+        expect(page.locator(f"#beside-{column} .words")).to_contain_text("<img src=x onerror=window.__pwned=1>")
+        expect(page.locator(f"#beside-{column} .words")).to_contain_text("<script>window.__pwned=2</script>")
+    assert page.locator("#beside-columns").locator("img, svg[onload], script").count() == 0
+    assert page.evaluate("window.__pwned") is None
 
 
 def test_columns_are_stacked_on_a_phone(page: Page) -> None:

@@ -68,7 +68,7 @@ def test_markdown_code_and_formulas(user: Tab, demo: Served) -> None:
 def test_thoughts_calls_results_and_files_are_folded(user: Tab, demo: Served) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
     file = {"type": "text", "text": "[file: notes.txt]\nall the notes\n[end of file]"}
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": [file, part(png()), {"type": "text", "text": "Weather?"}]},
         {"role": "assistant", "thinking": "Hmm, Oslo.", "tool_calls": [call], "meta": {"thinking_ms": 3210}},
         {"role": "tool", "content": '{"degrees": 7}', "tool_call_id": "c1", "name": "weather"},
@@ -111,7 +111,7 @@ def test_hostile_strings_are_only_shown(user: Tab, demo: Served) -> None:
     pictures = [
         part(url) for url in ("http://evil.invalid/f.png", "data:image/svg+xml;base64,PHN2Zy8+", "data:,x", "x")
     ]
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": [file, *pictures, {"type": "text", "text": HOSTILE}]},
         {"role": "assistant", "content": HOSTILE, "thinking": HOSTILE, "tool_calls": [call]},
         {"role": "tool", "content": HOSTILE, "tool_call_id": "c1", "name": HOSTILE},

@@ -64,6 +64,8 @@ def test_behind_a_proxy(proxied: tuple[Served, str], *, stripped: bool) -> None:
         assert client.get(f"{before}/gradio_api/info", headers=mine).status_code == 404
         icon = client.get(f"{before}/manifest.json").json()["icons"][0]["src"]
         assert icon == "pwa_icon" and client.get(f"{before}/{icon}").status_code == 200
+        out = client.get(f"{before}/logout", headers=mine | {"Sec-Fetch-Site": "cross-site"})
+        assert out.status_code == 403 and client.get(f"{before}/", headers=mine).status_code == 200
         out = client.get(f"{before}/logout", headers=mine)
         assert (out.status_code, out.headers["Location"]) == (303, "/llm/login")
         assert client.get(f"{before}/", headers=mine).status_code == 401

@@ -37,7 +37,8 @@ def local(name: str, **more: Any) -> Json:
 
 
 def served(name: str, **more: Any) -> Json:
-    return {"name": name, "quant": "", "file": f"{name}.gguf", "state": "ready", "progress": 1.0, "error": "", **more}
+    found: Json = {"name": name, "quant": "", "file": f"{name}.gguf", "path": f"/models/{name}.gguf"}
+    return {**found, "state": "ready", "progress": 1.0, "error": "", "completion_chat": True, **more}
 
 
 def device(**more: Any) -> Json:
@@ -103,13 +104,25 @@ class Reader(HTMLParser):
 def test_local_and_served_models_are_joined() -> None:
     found = rows(
         [local("owner/m:Q4_K_M", files=["/x/m.gguf"]), local("b/m:Q4_K_M", files=["/y/m.gguf"]), local("alone")],
-        [served("b/m", file="m.gguf"), served("elsewhere")],
+        [served("m", path="/y/m.gguf"), served("elsewhere")],
     )
     assert [(row.name, row.served) for row in found] == [
-        ("alone", ""), ("b/m:Q4_K_M", "b/m"), ("owner/m:Q4_K_M", ""), ("elsewhere", "elsewhere"),
+        ("alone", ""), ("b/m:Q4_K_M", "m"), ("owner/m:Q4_K_M", ""), ("elsewhere", "elsewhere"),
     ]  # fmt: skip
-    other = rows([local("m", quant="Q8_0")], [served("m", quant="Q4_K_M")])
+    other = rows([local("m")], [served("m", path="/else/m.gguf")])
     assert [(row.name, row.served) for row in other] == [("m", ""), ("m", "m")]  # another file of that name
+    unknown = rows([local("m")], [served("m", path="")])
+    assert [(row.name, row.served) for row in unknown] == [("m", ""), ("m", "m")]
+
+
+def test_only_what_chats_is_used_in_the_chat() -> None:
+    text = as_shelf(rows([local("a"), local("b")], [served("a"), served("b", completion_chat=False)]), None, [])
+    assert text.count('data-act="use"') == 1 and 'data-act="load"' not in text and text.count("unserve") == 2
+
+
+def test_what_is_served_from_elsewhere_is_no_model_of_this_machine() -> None:
+    assert "0 models" not in as_shelf(rows([], [served("elsewhere")]), None, [])
+    assert "1 model, 4.40 GB together." in as_shelf(rows([local("m")], [served("elsewhere")]), None, [])
 
 
 def test_what_can_be_done_with_a_row() -> None:

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from ggufrun.chat import limits
+from ggufrun.ui.served_here import not_served
 from ggufrun.ui.settings.catalog import Catalog
 from ggufrun.ui.settings.fields import FIELDS, NAMED
+from ggufrun.ui.settings.form import template
 from ggufrun.ui.settings.model_state import state_html
 from ggufrun.ui.settings.sampling import UNREADABLE, efforts_of, hints_of, sampling_of, texts_of
 from ggufrun.ui.settings.schema import EXAMPLE, BadSchema, refused, schema_of, told, why_unusable, written
@@ -160,6 +163,23 @@ def test_a_models_state_in_words() -> None:
     assert "too large" not in state_html(STATE, {}, "too large")  # it takes the memory itself
     assert "too large" in state_html({**STATE, "state": "unloaded"}, {}, "too large")
     assert "sees images" in state_html(None, {"max_context_length": 10, "capabilities": {"vision": True}})
+
+
+def test_two_files_of_one_name_are_told_apart() -> None:
+    """By their paths. What has a served one's name is chosen by its own."""
+    paths = "/x/m.gguf", "/y/m.gguf"
+    local = [
+        {"name": name, "files": [path], "bytes": 1e9, "partial": None} for name, path in zip("mn", paths, strict=True)
+    ]
+    assert not_served(local, [{"name": "n", "path": "/y/m.gguf"}]) == local[:1]
+    assert not_served([{**local[0], "partial": {}}], []) == []
+    catalog = Catalog([{"id": "m"}], {}, local, frozenset("m"))
+    assert [value for _, value in catalog.choices] == ["m", "/x/m.gguf", "n"]
+
+
+def test_the_form_is_shown_as_it_is_written() -> None:
+    """What the browser makes of it: see the panel's tests."""
+    assert template(Markup("a`b${c}\\n")) == "a\\`b\\${c}\\\\n"
 
 
 def test_what_is_served_comes_first_and_is_chosen() -> None:

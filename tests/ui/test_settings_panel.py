@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
+from ggufrun.ui.settings.fields import FIELDS
 from ggufrun.ui.settings.schema import EXAMPLE
 from tests.api.served import Served, served
 from tests.ui.browser import Tab, tab
@@ -42,6 +43,7 @@ def place(
     (home / "models").mkdir()
     for kind in ("llama-tiny", "bert-tiny"):
         (home / "models" / f"{kind}.gguf").symlink_to(tiny_model(kind))
+    (home / "models" / "twice.gguf").write_bytes(tiny_model("llama-tiny").read_bytes())
     foreign = tiny_model("llama-tiny").read_bytes().replace(b"llama", b"ahmal")
     (home / "models" / "foreign.gguf").write_bytes(foreign)
     with served("demo", home, page=True) as server:
@@ -128,6 +130,44 @@ def test_a_model_of_this_machine_is_served_and_loaded_when_it_is_chosen(at: Tab,
     expect(state(page)).to_contain_text("Q4_1")
 
 
+def test_two_tabs_choose_the_same_model_of_this_machine(browser: Browser, place: Place) -> None:
+    with tab(browser, place.url) as one, tab(browser, place.url) as other:
+        for each in (one, other):
+            each.open()
+            expect(model(each.page)).to_have_value("demo")
+        other.page.evaluate("Object.defineProperty(document, 'hidden', {value: true})")  # it hears of nothing
+        choose(one.page, "twice")
+        expect(state(one.page)).to_contain_text(re.compile(r"\bloaded"))
+        choose(other.page, "twice")  # there it is not served yet
+        expect(state(other.page)).to_contain_text(re.compile(r"\bloaded.*F16"))
+        expect(model(other.page)).to_have_value("twice")
+        expect(other.page.get_by_test_id("toast-body")).to_have_count(0)
+        other.open()
+        expect(model(other.page)).to_have_value("twice")
+
+
+def test_what_nobody_looks_at_asks_nothing(browser: Browser, place: Place) -> None:
+    with tab(browser, place.url) as opened:
+        page = opened.page
+        page.clock.install()
+        opened.open()
+        expect(state(page)).to_contain_text("fits")
+        hide = """is => { Object.defineProperty(document, 'hidden', {value: is, configurable: true});
+        document.dispatchEvent(new Event('visibilitychange')); }"""
+        page.evaluate(hide, True)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.clock.fast_forward(60_000)
+        page.clock.run_for(60_000)
+        assert not [url for url in asked if "/queue/join" in url]
+        with page.expect_request("**/queue/join*"):
+            page.evaluate(hide, False)
+        asked.clear()
+        page.clock.run_for(20_500)
+        page.wait_for_timeout(300)
+        assert 1 <= len([url for url in asked if "/queue/join" in url]) <= 3
+
+
 def test_what_is_set_is_kept_and_gives_the_same_answer_twice(browser: Browser, place: Place) -> None:
     with tab(browser, place.url) as opened:
         opened.open()
@@ -168,6 +208,8 @@ def test_what_is_out_of_range_is_said_and_not_kept(at: Tab, place: Place) -> Non
     ask(page, "Hi")
     expect(answers(page)).to_have_count(1)
     chat = chat_of(page)
+    for each in FIELDS:
+        expect(page.locator(f"#sampling .{each.name}")).to_have_attribute("title", each.about)
     fill(page, temperature="9", top_k="3")
     expect(page.locator("#sampling .temperature em")).to_have_text("Temperature is 9. It must be from 0 to 2.")
     assert until_kept(place, chat, lambda now: "sampling" in now, page)["sampling"] == {"top_k": 3}

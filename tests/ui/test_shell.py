@@ -1,6 +1,8 @@
 """The program around the page: how it ends, whom it asks on the network, where uploads lie, what is installed of it."""
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,9 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
+from ggufrun.commandline.scratch import scratch
 from tests.api.served import Served, served
 from tests.program import at_home
 from tests.ui.browser import tab
@@ -90,6 +94,22 @@ def test_the_log_is_quiet_about_the_page(server: Served) -> None:
     assert not [line for line in server.log if "WARNING" in line or "ERROR" in line], server.log
 
 
+def test_it_rests_while_nobody_looks(server: Served) -> None:
+    """Gradio's queue would look for work a thousand times a second, 6 % of a core."""
+    process = psutil.Process(server.process.pid)
+
+    def used() -> float:
+        spent = process.cpu_times()
+        return spent.user + spent.system
+
+    def idle() -> bool:
+        before = used()
+        time.sleep(3.0)
+        return used() - before < 0.03 * 3.0
+
+    assert any(idle() for _ in range(3))
+
+
 def test_sigterm_with_a_page_open_and_an_answer_on_its_way(browser: Browser, server: Served, folder: Path) -> None:
     address = str(server.client.base_url).rstrip("/")
     with tab(browser, address) as user:
@@ -125,6 +145,34 @@ def test_it_ends_while_the_page_is_being_imported(
         assert ended(server.process, sent) == 0
     assert not list((tmp_path / "temporary").iterdir())
     assert not [line for line in server.log if "Traceback" in line or "ERROR" in line], server.log
+
+
+def test_sigterm_while_a_model_loads(demo_path: Path, tmp_path: Path) -> None:
+    """Its page's folder goes, and so does that of a program that was killed."""
+    (tmp_path / "ggufrun-page-4194304999-x").mkdir()
+    line = [sys.executable, "-m", "ggufrun", "serve", "demo", "--port", "0"]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=at_home(tmp_path, TMPDIR=str(tmp_path)))
+    until(lambda: bool(list(tmp_path.glob(f"ggufrun-page-{process.pid}-*"))))
+    assert ended(process, signal.SIGTERM) == -signal.SIGTERM
+    assert not list(tmp_path.glob("ggufrun-page-*"))
+    assert process.stderr is not None and "Traceback" not in process.stderr.read()
+    process.stderr.close()
+
+
+def test_a_folder_is_removed_only_where_its_program_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = 4_194_304_999  # more than there can be
+    for name in (f"{dead}-left", f"{dead}-locked", f"{os.getppid()}-alive", "of-another", str(dead)):
+        (tmp_path / f"ggufrun-page-{name}").mkdir()
+    (tmp_path / f"ggufrun-page-{dead}-link").symlink_to(tmp_path / "ggufrun-page-of-another")
+    lock = os.open(tmp_path / f"ggufrun-page-{dead}-locked", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with scratch() as own:
+        assert own.is_dir() and own.name.startswith(f"ggufrun-page-{os.getpid()}-")
+        left = {path.name.removeprefix("ggufrun-page-") for path in tmp_path.iterdir() if path != own}
+    os.close(lock)
+    assert left == {f"{dead}-locked", f"{os.getppid()}-alive", "of-another", str(dead), f"{dead}-link"}
+    assert not own.exists()
 
 
 def ended(process: "subprocess.Popen[str]", sent: signal.Signals) -> int:

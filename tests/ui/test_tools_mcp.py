@@ -141,6 +141,41 @@ async def test_a_program_that_ended_is_started_again(tests: Connection) -> None:
     assert [*states, tests.state] == ["failed", "connected"]
 
 
+async def test_two_who_find_it_ended_begin_one_together(tests: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await tests.connect()
+
+    async def dead() -> Any:
+        await asyncio.sleep(0.1)  # the other asks, too
+        raise ConnectionError
+
+    monkeypatch.setattr(first, "send_ping", dead)
+    name = tool(tests, "slow")
+    one = asyncio.create_task(tests.call(name, {"seconds": 1}))
+    two = asyncio.create_task(tests.call("tests__add", {"a": 1, "b": 1}))
+    assert (await two).text == "2" and len(programs()) == 1
+    assert (await one).text == "waited", "the second has not ended what the first runs on"
+
+
+async def test_nobody_gets_a_session_that_ends(tests: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await tests.connect()
+
+    pinged = asyncio.Event()
+
+    async def dead() -> Any:
+        pinged.set()
+        raise ConnectionError
+
+    monkeypatch.setattr(first, "send_ping", dead)
+    (program,) = programs()
+    call = asyncio.create_task(tests.call("tests__add", {"a": 1, "b": 1}))
+    await pinged.wait()  # it ends by now
+    assert program.is_running() and await tests.connect() is not first
+    assert (await call).text == "2" and len(programs()) == 1
+    await tests.close()
+    with pytest.raises(McpFailed, match="was closed"):
+        await tests.connect()
+
+
 async def test_a_program_that_does_not_end_is_killed() -> None:
     connection = Connection(program("--stubborn"))
     await connection.connect()

@@ -29,8 +29,8 @@ HOSTILE: Final = "<img src=x onerror=alert(1)>"
 class Place:
     """Where the page is, and who there is."""
 
-    def __init__(self, url: str, admin: str, chatter: str, servers: dict[str, McpServer]) -> None:
-        self.url, self.admin, self.chatter, self.servers = url, admin, chatter, servers
+    def __init__(self, url: str, admin: str, chatter: str, late: Path) -> None:
+        self.url, self.admin, self.chatter, self.late = url, admin, chatter, late
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,14 @@ def place(demo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("home")
     with closing(KeyStore(home / "ggufrun.db")) as keys:
         admin, chatter = keys.add("admin", scope="admin"), keys.add("chatter")
-    env = {"TOKEN": SECRET}
+    env, late = {"TOKEN": SECRET}, home / "late"
     servers = {
         "tests": McpServer("tests", sys.executable, (PROGRAM,), env),
         "broken": McpServer("broken", sys.executable, (PROGRAM, "--broken"), env),
+        "late": McpServer("late", sys.executable, (PROGRAM, "--after", str(late))),
     }
     with served("demo", home) as server, tools_page(str(server.client.base_url), servers) as url:
-        yield Place(url, admin, chatter, servers)
+        yield Place(url, admin, chatter, late)
     assert not programs(), "the page's end ends them"
 
 
@@ -88,8 +89,9 @@ def set_state(page: Page, name: str, value: Any) -> None:
 
 
 def given(page: Page) -> list[tuple[str, str]]:
-    expect(page.locator("#toolcalls")).to_be_hidden()
     expect(page.locator("#given textarea")).not_to_have_value("")
+    set_state(page, "pending", [])  # as the chat does that has stored them
+    expect(page.locator("#toolcalls")).to_be_hidden()
     return [(each["name"], each["content"]) for each in json.loads(page.locator("#given textarea").input_value())]
 
 
@@ -140,6 +142,25 @@ def test_mcp_tools_join_the_written_ones(user: Tab) -> None:
     page.get_by_label("tests (6 tools)").uncheck()
     expect_told(page, "one")
     expect(page.locator("#mcptools")).to_be_hidden()
+
+
+def test_what_was_chosen_in_another_chat_is_not_used(user: Tab, place: Place) -> None:
+    user.open()
+    page = user.page
+    set_state(page, "chat", "first")
+    page.get_by_label("late (not connected)").check()
+    expect(page.get_by_label("late (connecting …)")).to_be_disabled()
+    set_state(page, "chat", "second")
+    set_state(page, "told", [tool("mine")])
+    expect(page.locator("#toolsjson")).to_contain_text("mine")
+    place.late.touch()
+    expect(page.locator("#mcpfailed")).to_contain_text("Another chat was opened meanwhile")
+    expect(page.get_by_label("late (6 tools)")).not_to_be_checked()
+    assert told(page) == ["mine"]
+    page.get_by_label("late (6 tools)").check()
+    expect(page.get_by_label("late: add")).to_be_checked()
+    names = ("add", "echo", "fail", name_of("late", "files/slow.read").removeprefix("late__"), "picture", "leave")
+    expect_told(page, "mine", *(f"late__{name}" for name in names))
 
 
 def test_a_chats_tools_are_shown(user: Tab) -> None:
@@ -204,6 +225,36 @@ def test_calls_are_answered_by_hand_run_and_refused(user: Tab) -> None:
         ("tests__fail", "The user refused this call."),
         ("other", "last"),
     ]
+
+
+def test_results_stay_until_the_chat_has_them(user: Tab) -> None:
+    user.open()
+    page, call, answer = user.page, user.page.locator("#toolcall"), user.page.locator("#toolanswer textarea")
+    set_state(page, "chat", "first")
+    set_state(page, "pending", pending(("f", "{}"), ("g", "{}")))
+    answer.fill("one")
+    page.locator("#toolnext").click()
+    expect(call).to_contain_text("2 of 2")
+    expect(answer).to_have_value("")
+    answer.press_sequentially("two")
+    page.locator("#toolsend").click()
+    expect(call).to_contain_text("The results are sent …")
+    expect(page.locator("#toolsend")).to_be_disabled()
+    expect(answer).to_be_disabled()
+    expect(call).to_contain_text("The chat has not gone on with these results.")
+    expect(answer).to_have_value("two")
+    page.locator("#toolsend").click()
+    expect(page.locator("#times input")).to_have_value("2")
+    assert {each["chat"] for each in json.loads(page.locator("#given textarea").input_value())} == {"first"}
+    set_state(page, "pending", pending(("f", "{}"), ("g", "{}"))[1:])  # it could store the first one only
+    expect(call).not_to_contain_text("2 of 2")
+    expect(answer).to_have_value("two")
+
+    set_state(page, "chat", "second")
+    expect(page.locator("#chat textarea")).to_have_value('"second"')
+    page.locator("#toolsend").click()
+    expect(call).to_contain_text("Another chat is open by now: nothing was sent.")
+    expect(page.locator("#times input")).to_have_value("2")
 
 
 def test_a_run_is_seen_and_cancelled_and_can_fail(user: Tab, tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ def _blocks(users: Users, mcp: Mcp) -> gr.Blocks:
         gr.Textbox(elem_id="ask")  # a test's browser waits for it
         _box(shared.tools, "told")
         _box(shared.pending, "pending")
+        _box(shared.chat, "chat")
+        times = gr.Number(0, elem_id="times", label="times")
+        shared.results.change(lambda n: n + 1, times, times, queue=False)
         given = gr.Textbox(elem_id="given", label="given")
         shared.results.change(_dumped, shared.results, given, queue=False)
         tools_panel(shared)
@@ -74,5 +77,7 @@ def _box(state: gr.State, elem_id: str) -> None:
     state.change(_dumped, state, box, queue=False)
 
 
-def _dumped(value: list[Any]) -> str:
+def _dumped(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value)
     return json.dumps([each if isinstance(each, Mapping) else asdict(each) for each in value])

@@ -12,6 +12,7 @@ MOST_MESSAGES: Final = 20_000  # of an import
 MOST_LEFT_OUT: Final = 5_000
 Content = str | list[dict[str, Any]]
 Title = Annotated[str, Field(max_length=500)]
+LeftOut = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=MOST_LEFT_OUT)]
 ModelName = Annotated[str, Field(max_length=500, description='"": the only one that is served.')]
 
 
@@ -48,11 +49,11 @@ class ChatSettings(Body):
         dict[str, Any] | bool | None, Field(alias="schema", description="A JSON schema that answers must match.")
     ] = None
     tools: list[dict[str, Any]] | None = Field(default=None, description="As in /v1/chat/completions.")
-    left_out: list[Annotated[str, Field(max_length=100)]] | None = Field(
+    left_out: LeftOut | None = Field(
         default=None,
-        max_length=MOST_LEFT_OUT,
-        description="Ids of messages that stay in the chat and are not sent to the model. A question's stands for what "
-        "follows it up to the next one, too; `ID#0` is the first part of a message's content.",
+        description="Ids of messages that stay in the chat and are not sent to the model. Each stands for its whole "
+        "exchange, from a question up to the next one; `ID#0` is the first part of a message's content. A change of "
+        "the settings without it leaves it as it is.",
     )
 
     def written(self) -> dict[str, Any]:
@@ -67,11 +68,12 @@ class NewChat(Shallow):
 
 
 class ChatChanges(Shallow):
-    """What is given changes; `settings` as a whole."""
+    """What is given changes; `settings` as a whole, but for what is left out: that stays where it is not given."""
 
     title: Title | None = None
     model: ModelName | None = None
     settings: ChatSettings | None = None
+    left_out: LeftOut | None = Field(None, description="`settings.left_out` alone; the other settings stay.")
     head: str | None = Field(None, description="The message whose branch is shown.")
 
 

@@ -1,10 +1,12 @@
 """/ggufrun/v1/chats: the chats that the server keeps, each key its own, and the messages in them."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from ggufrun.api.chats.bodies import ChatChanges, NewChat, NewMessage
+from ggufrun.api.chats.left_out import settings_with
 from ggufrun.api.chats.owned import Chats, Owned, refused
 from ggufrun.api.chats.question import parent_of
 from ggufrun.api.chats.replies import ChatPage, ChatReply, ChatSummary, Deleted, MessageReply, ready
@@ -44,11 +46,12 @@ async def read_chat(id: str, chats: Chats) -> Response:
 
 @router.patch("/{id}", summary="Change a chat", responses=refused(400, 401, 403, 404, 413, 422, 500, 503))
 async def change_chat(id: str, body: ChatChanges, chats: Chats) -> ChatSummary:
-    """Its title, model or settings, or the branch that it shows."""
+    """Its title, model or settings, what is left out, or the branch that it shows."""
     given = {name: getattr(body, name) for name in ("title", "model", "head")}
-    changes = {name: value for name, value in given.items() if value is not None}
-    if body.settings is not None:
-        changes["settings"] = body.settings.written()
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if body.settings is not None or body.left_out is not None:
+        settings = None if body.settings is None else body.settings.written()
+        changes["settings"] = partial(settings_with, settings=settings, left_out=body.left_out)
     return ChatSummary.of(await chats.stored(chats.store.change, chats.owner, id, changes))
 
 

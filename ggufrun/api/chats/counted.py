@@ -1,13 +1,13 @@
 """How many tokens a run would have the model read, and what each exchange has of them. The routes are `counting`'s."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from ggufrun.api.chats.bodies import Content
-from ggufrun.api.chats.left_out import left_out_in
+from ggufrun.api.chats.left_out import exchanges, kept_of, left_out_in
 from ggufrun.api.chats.question import Question
 from ggufrun.chat.types import ChatModel, TextRequest
 from ggufrun.errors import RequestError
@@ -20,8 +20,10 @@ _PROBE: Final = ChatMessage("user", "?")
 class Exchange(BaseModel):
     """A question with all that follows it up to the next one."""
 
-    id: str = Field(description="The question's, as `settings.left_out` takes it.")
-    tokens: int | None = Field(description="About what is free without it. null: it cannot be counted alone.")
+    id: str = Field(description="Its first message's, as `settings.left_out` takes it.")
+    tokens: int | None = Field(
+        description="About what is free without it, without what is left out of it. null: it cannot be counted alone."
+    )
     left_out: bool
     parts: list[int | None] = Field(description="Of each part of the question's content: tokens, null for no text.")
 
@@ -48,14 +50,14 @@ async def exchanges_of(
     left_out = left_out_in(settings)
     alone = await _tokens(model, name, [_PROBE])
     found = []
-    for messages in list(_split(branch))[:MOST_EXCHANGES]:
+    for messages in exchanges(branch)[:MOST_EXCHANGES]:
         first = messages[0]
-        tokens = await _tokens(model, name, [*messages, _PROBE])
+        tokens = await _tokens(model, name, [*_brought_back(messages, left_out), _PROBE])
         found.append(
             Exchange(
                 id=first.id,
                 tokens=None if tokens is None or alone is None else max(0, tokens - alone),
-                left_out=first.id in left_out,
+                left_out=not kept_of(messages, left_out),
                 parts=await parts_of(model, first.content),
             )
         )
@@ -75,12 +77,6 @@ async def _tokens(model: ChatModel, name: str, messages: Sequence[ChatMessage]) 
         return None
 
 
-def _split(branch: Iterable[ChatMessage]) -> Iterator[list[ChatMessage]]:
-    exchange: list[ChatMessage] = []
-    for message in branch:
-        if message.role == "user" and exchange:
-            yield exchange
-            exchange = []
-        exchange.append(message)
-    if exchange:
-        yield exchange
+def _brought_back(exchange: Sequence[ChatMessage], left_out: Collection[str]) -> Sequence[ChatMessage]:
+    """What the model would read of it if it were not left out: parts of it may be still."""
+    return kept_of(exchange, {id for id in left_out if "#" in id}) or exchange

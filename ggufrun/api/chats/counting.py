@@ -11,6 +11,7 @@ from ggufrun.api.chats.counted import Counted, exchanges_of, parts_of
 from ggufrun.api.chats.owned import Chats, Owned, refused
 from ggufrun.api.chats.question import question_of
 from ggufrun.api.gateway import Gateway, gateway_of
+from ggufrun.chat.tool_check import check_schemas
 from ggufrun.errors import Forbidden
 from ggufrun.records.chats import Chat
 from ggufrun.records.keys import Key
@@ -45,9 +46,10 @@ async def _counted(chat: Chat, body: CountBody, chats: Owned, key: Key | None, g
     counted = Counted(
         model=info.name, count=None, context=info.context, context_train=info.context_train, parts=[], exchanges=None
     )
-    if found.state != "ready":
-        return counted
     request = question.body().to_request()
+    if found.state != "ready":
+        check_schemas(request.tools)
+        return counted
     async with gateway.models.lease(info.name) as model:
         counted.count = await model.count_tokens(request)
         if body.message is not None:

@@ -21,12 +21,12 @@ class Access:
     key: str = ""  # the key's name
     model: str = ""
     tokens: str = ""  # prompt+completion
-    quiet: bool = False  # not worth a line, unless a model was asked
+    quiet: bool = False  # not worth a line, unless a model was asked or the request is refused
     started: float = field(default_factory=time.perf_counter)
 
     def write(self, scope: Scope) -> None:
         """Log the line. The path is percent-encoded, so that nobody writes a line of their own, and has no query."""
-        if self.quiet and not self.model:
+        if self.quiet and not self.model and self.status < 400:
             return
         more = "".join(
             f" {name}={value}"

@@ -14,21 +14,25 @@ _FOLDERS: Final = ("/assets/", "/static/", "/svelte/", "/gradio_api/", "/login/"
 
 
 class BesidePage:
-    """Its own requests are not in the log of requests: there are dozens for each click."""
+    """Its own requests are not in the log of requests, for there are dozens for each click: but logins are."""
 
     def __init__(self, api: ASGIApp, page: ASGIApp) -> None:
         self._api, self._page = api, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and is_pages(scope):
-            access_of(scope).quiet = True
+            access_of(scope).quiet = _path(scope) != "/login"
             await self._page(scope, receive, send)
         else:
             await self._api(scope, receive, send)
 
 
 def is_pages(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = _path(scope)
     if path in ("", "/"):
         return scope["method"] in ("GET", "HEAD")
     return path in _PAGES or path.startswith(_FOLDERS)
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"].removeprefix(scope.get("root_path", "")))

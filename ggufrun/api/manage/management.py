@@ -43,6 +43,8 @@ class ManagedModel(BaseModel):
     context: int
     quant: str
     file: str
+    path: str = Field("", description="The file with all its folders, as /library/local has it; empty: not known.")
+    completion_chat: bool = Field(True, description="Whether it chats; others make embeddings.")
     description: str
     note: str = Field("", description="What is less than it would be with memory enough.")
 
@@ -63,6 +65,8 @@ class ManagedModel(BaseModel):
             context=info.context,
             quant=info.quant,
             file=info.file,
+            path=model.path,
+            completion_chat=info.capabilities.chat,
             description=info.description,
             note=info.note,
         )
@@ -141,7 +145,8 @@ async def managed_models(gateway: Administered) -> ManagedModels:
 async def add_model(body: NewModel, gateway: Administered) -> ManagedModel:
     """It is loaded when it is first asked for, or by `/load`. What the server was started with holds for it, too.
 
-    Where its name is another quant's of the same model, it is called `name:QUANT`.
+    Where its name is another quant's of the same model, it is called `name:QUANT`. A file that is served already is
+    refused with the code `served_already`, and `served_as` has the name of the model that it is.
     """
     with named_file():
         name = await gateway.models.add(body.spec, body.name)

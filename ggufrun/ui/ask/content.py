@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
-from ggufrun.errors import OptionError
+from ggufrun.errors import OptionError, cut
 from ggufrun.ui.ask.attached import Attached, Files
+from ggufrun.ui.ask.files import from_part
 from ggufrun.ui.client import Api
 
+LONGEST_TITLE: Final = 60  # characters, as many as the server takes for one
 Content = str | list[dict[str, Any]]
 FILES: Final = Files()
 
@@ -31,6 +33,19 @@ def content(text: str, files: list[Attached]) -> Content:
     if not files:
         return text
     return [*(each.part for each in files), *([{"type": "text", "text": text}] if text.strip() else [])]
+
+
+def title_of(content: Content) -> str:
+    """Of a chat that begins so, where files come first: as the question begins, else the first file's name.
+
+    "": the server finds one itself.
+    """
+    if isinstance(content, str):
+        return ""
+    files = [from_part(part) for part in content]
+    said = (str(part.get("text") or "").strip() for part, file in zip(content, files, strict=True) if file is None)
+    title = next(filter(None, said), None) or next((file[0] for file in files if file is not None), "")
+    return cut(title.split("\n")[0].strip(), LONGEST_TITLE)
 
 
 async def card_of(api: Api, model: str | None) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from ggufrun.ui.ask.counting import CHATS, Asking, count
 from ggufrun.ui.ask.leaving import choices, uncounted
 from ggufrun.ui.ask.left_out import changed
 from ggufrun.ui.ask.meter import line
+from ggufrun.ui.chat.tab import Tab
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError, say, shown
-from ggufrun.ui.shared import Shared, now
+from ggufrun.ui.shared import LeftOut, Shared, now
 
 _SOON: Final = "() => { window.ggufrunAsk?.soon(); }"
 _COUNTED: Final = "() => { window.ggufrunAsk?.counted(); }"
@@ -21,8 +22,8 @@ Box = dict[str, Any] | None
 Settings = dict[str, Any] | None
 
 
-def context_panel(shared: Shared, ask: gr.MultimodalTextbox) -> None:
-    """Below the box where one writes."""
+def context_panel(shared: Shared, ask: gr.MultimodalTextbox, tab: gr.State) -> None:
+    """Below the box where one writes. `tab`: what this browser tab shows of the chat, a `Tab`."""
     with gr.Row(elem_id="below-ask"):
         meter = gr.HTML(line(None, ""), elem_id="context")
         what = gr.Button("Leave out…", elem_id="leave-open", size="sm", scale=0, min_width=96, visible=False)
@@ -36,9 +37,9 @@ def context_panel(shared: Shared, ask: gr.MultimodalTextbox) -> None:
             back = gr.Button("Bring back", elem_id="bring-back", size="sm")
             close = gr.Button("Close", elem_id="leave-close", size="sm")
     listed = gr.State("")  # the chat whose list is open; "": none, `_closed`: it is not to open by itself again
-    asking = [ask, shared.chat, shared.settings, shared.model]
+    asking = [ask, shared.chat, shared.settings, shared.model, tab]
     seen = [meter, what, leave, chosen, listed]
-    context, told = _Context(shared), [shared.settings, shared.chats_changed]
+    context, told = _Context(shared), [shared.left_out, shared.chats_changed]
 
     felt = (shared.chat, shared.settings, shared.model, shared.chats_changed, shared.models_changed)
     gr.on([ask.change, *(each.change for each in felt)], None, js=_SOON, **_QUICK)
@@ -47,7 +48,7 @@ def context_panel(shared: Shared, ask: gr.MultimodalTextbox) -> None:
     counted.then(None, js=_COUNTED, **_QUICK)
     gr.on([what.click, shared.over.change], context.opened, asking, seen, **_QUICK)
     for button, work in ((out, context.left_out), (back, context.brought_back)):
-        done = button.click(work, [shared.chat, chosen, shared.settings], told, **_TOLD)
+        done = button.click(work, [shared.chat, chosen, tab], told, **_TOLD)
         done.success(context.opened, asking, seen, **_QUICK)
     close.click(lambda chat: (gr.update(visible=False), _closed(chat)), shared.chat, [leave, listed], **_QUICK)
 
@@ -64,11 +65,12 @@ class _Context:
         chat: str,
         settings: Settings,
         model: str | None,
+        tab: Tab,
         open_in: str,
         request: gr.Request,
     ) -> list[Any]:
         """The list opens by itself when nothing more fits, and closes with its chat."""
-        api, asked = self._users.api(request), Asking(value, chat, settings, model)
+        api, asked = self._users.api(request), _asking(value, chat, settings, model, tab)
         found = await count(api, asked)
         is_known = open_in in (chat, _closed(chat))
         if chat and not is_known and found.used is not None and found.used.is_full:
@@ -77,29 +79,28 @@ class _Context:
         return [line(found.used, chat, found.wrong), gr.update(visible=bool(chat)), *closing]
 
     async def opened(
-        self, value: Box, chat: str, settings: Settings, model: str | None, request: gr.Request
+        self, value: Box, chat: str, settings: Settings, model: str | None, tab: Tab, request: gr.Request
     ) -> list[Any]:
-        return await _listed(self._users.api(request), Asking(value, chat, settings, model))
+        return await _listed(self._users.api(request), _asking(value, chat, settings, model, tab))
 
-    async def left_out(self, chat: str, ids: list[str], settings: Settings, request: gr.Request) -> list[Any]:
-        return await self._change(request, chat, settings, out=ids)
+    async def left_out(self, chat: str, ids: list[str], tab: Tab, request: gr.Request) -> list[Any]:
+        return await self._change(request, chat, tab, out=ids)
 
-    async def brought_back(self, chat: str, ids: list[str], settings: Settings, request: gr.Request) -> list[Any]:
-        return await self._change(request, chat, settings, back=ids)
+    async def brought_back(self, chat: str, ids: list[str], tab: Tab, request: gr.Request) -> list[Any]:
+        return await self._change(request, chat, tab, back=ids)
 
-    async def _change(self, request: gr.Request, chat: str, settings: Settings, **ids: list[str]) -> list[Any]:
-        """The settings of the page, which it is part of, and that the chat has changed."""
+    async def _change(self, request: gr.Request, chat: str, tab: Tab, **ids: list[str]) -> list[Any]:
+        """What is left out now, and that the chat has changed."""
         if not any(ids.values()):
             say("Mark something in the list first.")
             return [gr.skip(), gr.skip()]
         api = self._users.api(request)
         try:
-            stored = await api.get(f"{CHATS}/{chat}")
-            new = changed(stored["settings"], known=[each["id"] for each in stored["messages"]], **ids)
-            await api.patch(f"{CHATS}/{chat}", {"settings": new})
+            left_out = changed(await _as_shown(api, chat, _head_of(tab, chat)), **ids)
+            await api.patch(f"{CHATS}/{chat}", {"left_out": left_out})
         except ApiError as error:
             raise shown(error) from error
-        return [{**(settings or {}), "left_out": new["left_out"]}, now()]
+        return [LeftOut(chat, tuple(left_out)), now()]
 
 
 def _closed(chat: str) -> str:
@@ -112,8 +113,22 @@ async def _listed(api: Api, asked: Asking) -> list[Any]:
     if not asked.chat:
         return [meter, gr.update(visible=False), gr.update(visible=False), gr.skip(), ""]
     try:
-        chat = await api.get(f"{CHATS}/{asked.chat}")
+        chat = await _as_shown(api, asked.chat, asked.head)
     except ApiError as error:
         raise shown(error) from error
     offered = gr.update(choices=choices(chat, found.exchanges or uncounted(chat)), value=[])
     return [meter, gr.update(visible=True), gr.update(visible=True), offered, asked.chat]
+
+
+def _asking(value: Box, chat: str, settings: Settings, model: str | None, tab: Tab) -> Asking:
+    return Asking(value, chat, settings, model, _head_of(tab, chat))
+
+
+def _head_of(tab: Tab, chat: str) -> str | None:
+    """The end of the branch that this tab shows: another one may have switched the chat's. None: it shows none yet."""
+    return tab.conversation.head if tab.conversation.id == chat else None
+
+
+async def _as_shown(api: Api, chat: str, head: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = await api.get(f"{CHATS}/{chat}")
+    return found if head is None else {**found, "head": head}

@@ -28,7 +28,7 @@ def choices(chat: Mapping[str, Any], counted: Sequence[Mapping[str, Any]]) -> li
 
 
 def _files(message: Message, tokens: Sequence[int | None], left_out: frozenset[str]) -> Iterator[Choice]:
-    """Those beside something else: what would be left of a question must not be nothing."""
+    """Those beside something else: the last one goes as the whole exchange does."""
     content = message["content"]
     if isinstance(content, str) or len(content) < 2:
         return
@@ -65,5 +65,5 @@ def _more(messages: Sequence[Message]) -> str:
 def uncounted(chat: Mapping[str, Any]) -> list[dict[str, Any]]:
     """As the server would count them, where it cannot: the oldest first."""
     left_out = left_out_in(chat.get("settings"))
-    ids = [each.id for each in exchanges(branch_of(chat))[:MOST]]
-    return [{"id": id, "tokens": None, "left_out": id in left_out, "parts": ()} for id in ids]
+    oldest = exchanges(branch_of(chat))[:MOST]
+    return [{"id": each.id, "tokens": None, "left_out": each.is_left_out(left_out), "parts": ()} for each in oldest]

@@ -22,6 +22,7 @@ class Used:
     context: int
     context_train: int = 0
     files: Sequence[tuple[str, int | None]] = ()  # names and tokens
+    about: bool = False  # a sum of what was counted before and of what is typed since: a few tokens may be missing
 
     @property
     def share(self) -> float:
@@ -80,7 +81,7 @@ def _bar(used: Used) -> Markup:
         return Markup('<span class="words">{}</span>').format(
             f"{used.model} is not loaded: tokens are counted once it is. Its context holds {used.context:,}."
         )
-    words = f"{used.count:,} of {used.context:,} tokens of context ({used.share:.0%})"
+    words = f"{'about ' if used.about else ''}{used.count:,} of {used.context:,} tokens of context ({used.share:.0%})"
     percent = min(100, round(100 * used.share))
     return _BAR.format(most=used.context, count=used.count, percent=percent, words=words)
 

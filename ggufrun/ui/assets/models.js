@@ -27,7 +27,7 @@
 
   const copy = (button) => {
     const said = button.textContent;
-    navigator.clipboard?.writeText(button.dataset.copy).then(() => {
+    ggufrun.copy(button.dataset.copy).then(() => {
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = said; }, 1500);
     });

@@ -111,6 +111,23 @@
   });
   begun.observe(document.body, { childList: true, subtree: true });
 
+  // Pages that come neither over https nor from this machine have no clipboard.
+  const copyByHand = (text) => {
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  };
+  page.copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      copyByHand(text);
+    }
+  };
+
   // iOS lays its keyboard over the page.
   const seenHeight = () => root.style.setProperty("--seen", window.visualViewport.height + "px");
   window.visualViewport?.addEventListener("resize", seenHeight);

@@ -7,6 +7,19 @@
     input.type === "checkbox" ? (input.checked ? input.value : "")
     : input.validity.badInput ? UNREADABLE : input.value;
 
+  // What others do is asked for now and then, by those who look at it: at once when one looks again.
+  const PAUSE_MS = 10000;
+  ggufrun.clock = (element, tick) => {
+    let last = Date.now();
+    const look = () => {
+      if (document.hidden || !element.isConnected || Date.now() - last < PAUSE_MS - 500) return;
+      last = Date.now();
+      tick();
+    };
+    setInterval(look, PAUSE_MS);
+    document.addEventListener("visibilitychange", look);
+  };
+
   function offer(select, efforts, own, wanted) {
     const words = ["", ...efforts, ...(wanted && !efforts.includes(wanted) ? [wanted] : [])];
     select.replaceChildren(...words.map((word) => new Option(word || own, word)));

@@ -7,6 +7,7 @@ from typing import Any, Final
 from ggufrun.ui.beside.served import MODELS
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError
+from ggufrun.ui.served_here import not_served
 
 Json = dict[str, Any]
 _HERE: Final = "here: "  # in front of what is not served: no served name has a blank in it
@@ -45,10 +46,11 @@ async def choices(api: Api) -> Choices:
     )
     quants = {each["name"]: each["quant"] for each in managed}
     chat = [each["id"] for each in cards["data"] if each["capabilities"]["completion_chat"]]
-    files = {each["file"] for each in managed}
-    rest = [each for each in local if each["partial"] is None and not _files(each) & files]
     served = [(_label(name, quants.get(name)), name) for name in chat]
-    here = [(f"{_label(each['name'], each['quant'])} (not served yet)", _HERE + each["name"]) for each in rest]
+    here = [
+        (f"{_label(each['name'], each['quant'])} (not served yet)", _HERE + each["name"])
+        for each in not_served(local, managed)
+    ]
     return Choices((*served, *here), tuple(chat))
 
 
@@ -60,11 +62,6 @@ async def _managed(api: Api, path: str) -> list[Json]:
             return []
         raise
     return found
-
-
-def _files(local: Json) -> set[str]:
-    """Names of its files: what is served tells no folders."""
-    return {path.replace("\\", "/").rpartition("/")[2] for path in local["files"]}
 
 
 def _label(name: str, quant: str | None) -> str:

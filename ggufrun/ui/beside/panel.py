@@ -1,8 +1,9 @@
 """Side by side: several models answer one prompt, streaming, with their figures and their differences."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import gradio as gr
@@ -17,13 +18,16 @@ from ggufrun.ui.beside.copied import as_markdown
 from ggufrun.ui.beside.differences import differences
 from ggufrun.ui.beside.race import Race
 from ggufrun.ui.beside.served import Served
-from ggufrun.ui.beside.shown import WAITS
+from ggufrun.ui.beside.shown import WAITS, stage
 from ggufrun.ui.errors import ApiError, shown, warn
 from ggufrun.ui.shared import Shared, now
+
+_log = logging.getLogger(__name__)
 
 Changes = dict[Any, Any]
 _QUIET: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 _WAY: Final = Markup('<p class="quiet" role="status">{}</p>')
+_BROKEN: Final = Markup('<p class="failed" role="alert">{}</p>')
 
 
 def beside_tab(shared: Shared, tab: gr.Tab) -> None:
@@ -33,7 +37,7 @@ def beside_tab(shared: Shared, tab: gr.Tab) -> None:
     with gr.Row(elem_id="beside-columns", equal_height=False):
         columns = tuple(Column.made(number) for number in range(1, MOST + 1))
     markdown = gr.Textbox(visible="hidden", elem_id="beside-markdown")
-    _Panel(shared, asking, bar, way, columns, markdown, gr.State(FEWEST), gr.State(None)).connect(tab)
+    _Panel(shared, asking, bar, way, columns, markdown, gr.State(FEWEST), gr.State(None), gr.State(False)).connect(tab)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class _Panel:
     markdown: gr.Textbox  # what is copied: a browser copies at once, or not at all
     count: gr.State  # of the columns that are shown
     ended: gr.State  # the last `Standing` of a race that is over
+    seen: gr.State  # whether the tab was ever opened
     races: dict[str, Race] = field(default_factory=dict)  # those that run, by the browser tabs
 
     def connect(self, tab: gr.Tab) -> None:
@@ -63,10 +68,12 @@ class _Panel:
         bar.remove.click(self.removed, [self.count, bar.reference], frame, **quick)
         bar.reference.input(self.compared, [self.ended, bar.reference], words, **quick)
         bar.copy.click(None, self.markdown, None, js="(text) => window.ggufrunBeside.copy(text)", **quick)
-        opens = [tab.select, shared.models_changed.change]
-        gr.on(opens, self.offered, {*models, shared.model}, models, **quick)
-        for model in models:
-            model.select(self.chosen, model, [model, shared.models_changed], **quick)
+        chosen: set[Any] = {*models, shared.model, self.seen}
+        filled = [*models, self.seen]
+        tab.select(self.offered, chosen, filled, **quick)
+        shared.models_changed.change(self.offered_again, chosen, filled, **quick)
+        for model in models:  # through the queue: what is changed beside it tells nobody (see `shared`)
+            model.select(self.chosen, model, [model, shared.models_changed], concurrency_limit=None, **_QUIET)
 
     async def raced(self, data: Changes, request: gr.Request) -> AsyncIterator[Changes]:
         """One event for all columns: each one's own would update the page as often."""
@@ -78,30 +85,42 @@ class _Panel:
             return
         key = str(request.session_hash)
         race = self.races[key] = Race(self.shared.users.api(request), question, names, apart=data[self.asking.apart])
-        yield self._begun()
-        shown_last: list[Contender | None] = [None] * len(names)
-        way = ""
+        last: list[Contender | None] = [None] * len(names)
         try:
-            async with aclosing(race.standings()) as standings:
-                async for standing in standings:
-                    changes = {} if standing.way == way else {self.way: _WAY.format(standing.way)}
-                    for column, before, contender in zip(self.columns, shown_last, standing.contenders, strict=False):
-                        changes |= column.changes(before, contender)
-                    shown_last, way = list(standing.contenders), standing.way
-                    if changes:
-                        yield changes
-            yield self._over(question.prompt, standing)
-            yield self._words(await differences(standing.contenders, data[self.bar.reference] or 0))
+            yield self._begun()
+            shown_race = self._shown(race, question.prompt, last, data[self.bar.reference] or 0)
+            async with aclosing(shown_race) as all_changes:
+                async for changes in all_changes:
+                    yield changes
+        except Exception as error:  # whatever it is, as of a server of another version: the next race must be possible
+            _log.exception("A race of models broke off.")
+            yield self._broken(error, last)
         finally:
             if self.races.get(key) is race:
                 del self.races[key]
+
+    async def _shown(
+        self, race: Race, prompt: str, last: list[Contender | None], reference: int
+    ) -> AsyncGenerator[Changes, None]:
+        """The race from its beginning to its end. `last`: what is shown of the contenders."""
+        way = ""
+        async with aclosing(race.standings()) as standings:
+            async for standing in standings:
+                changes = {} if standing.way == way else {self.way: _WAY.format(standing.way)}
+                for column, before, contender in zip(self.columns, last, standing.contenders, strict=False):
+                    changes |= column.changes(before, contender)
+                last[:], way = standing.contenders, standing.way
+                if changes:
+                    yield changes
+        yield self._over(prompt, standing)
+        yield self._words(await differences(standing.contenders, reference))
 
     async def stopped(self, request: gr.Request) -> None:
         if race := self.races.get(str(request.session_hash)):
             race.stop()
 
-    async def compared(self, ended: Standing | None, reference: int) -> Changes:
-        return self._words(await differences(ended.contenders, reference)) if ended else {}
+    async def compared(self, ended: Standing | None, reference: int) -> Any:
+        return self._words(await differences(ended.contenders, reference)) if ended else gr.skip()
 
     async def added(self, count: int, reference: int) -> Changes:
         return self._framed(min(count + 1, MOST), reference)
@@ -109,13 +128,19 @@ class _Panel:
     async def removed(self, count: int, reference: int) -> Changes:
         return self._framed(max(count - 1, FEWEST), reference)
 
-    async def offered(self, data: Changes, request: gr.Request) -> list[Any]:
+    async def offered_again(self, data: Changes, request: gr.Request) -> Any:
+        """Only who has ever opened the tab needs it: the disks are looked through for it."""
+        return await self.offered(data, request) if data[self.seen] else gr.skip()
+
+    async def offered(self, data: Changes, request: gr.Request) -> Changes:
         try:
             found = await choices(self.shared.users.api(request))
         except ApiError as error:
             raise shown(error) from error
         values = found.filled([data[column.model] for column in self.columns], data[self.shared.model])
-        return [gr.update(choices=list(found.pairs), value=value) for value in values]
+        pairs = list(found.pairs)
+        filled = zip(self.columns, values, strict=True)
+        return {self.seen: True, **{each.model: gr.update(choices=pairs, value=value) for each, value in filled}}
 
     async def chosen(self, value: str | None, request: gr.Request) -> Changes | tuple[Any, Any]:
         """What lies here and is not served is served when it is chosen."""
@@ -140,6 +165,15 @@ class _Panel:
         """Other parts hear of it, too: it has loaded models, and perhaps others had to go."""
         kept = {self.markdown: as_markdown(prompt, standing), self.ended: standing}
         return {**self.bar.runs(False), **kept, self.shared.models_changed: now()}
+
+    def _broken(self, error: Exception, last: list[Contender | None]) -> Changes:
+        """What has come stays; the models may be loaded."""
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        running = [(column, each) for column, each in zip(self.columns, last, strict=False) if each and not each.over]
+        stages = {column.stage: stage(replace(each, stage="stopped")) for column, each in running}
+        told = f"The race broke off: {error or type(error).__name__}. Run it again; the server's log has the details."
+        return {**stages, **self.bar.runs(False), self.way: _BROKEN.format(told), self.shared.models_changed: now()}
 
     def _words(self, marked: list[Markup]) -> Changes:
         return dict(zip((column.words for column in self.columns), marked, strict=False))

@@ -16,6 +16,7 @@ from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError
 
 UPDATE_S: Final = 0.15  # between two standings, all columns together
+_SETTLED_S: Final = 1.0  # within it, the server takes an answer that has ended for ended
 _SHARED: Final = "They share this machine, so each is slower than it would be alone."
 
 
@@ -41,7 +42,7 @@ class _Lane:
 
 
 class Race:
-    """Of one prompt, once. It unloads only what it has loaded itself."""
+    """Of one prompt, once. It unloads only what it has loaded itself, and what nobody else has begun to use since."""
 
     def __init__(self, api: Api, question: Question, models: Sequence[str], *, apart: bool = False) -> None:
         """`apart`: one after the other in any case. A model may run in two lanes."""
@@ -122,7 +123,9 @@ class Race:
         if gone := await self._gone():
             self._says(f"One after the other: the server has unloaded {gone} to make room for the others.")
             return await self._apart()
-        await asyncio.gather(*(self._asked(lane, alone=False) for lane in self._open()))
+        async with asyncio.TaskGroup() as asked:  # whatever goes wrong in one, none goes on without being watched
+            for lane in self._open():
+                asked.create_task(self._asked(lane, alone=False))
         if any(lane.postponed for lane in self._lanes):
             self._says("Not all had a place at once: the rest follows one after the other.")
             await self._apart()
@@ -130,7 +133,7 @@ class Race:
     async def _apart(self) -> None:
         """Those that are loaded first: it saves a load."""
         models = await self._served.models() or []
-        ready = {each["name"] for each in models if each["state"] == "ready"}
+        ready = {each["name"] for each in models if each.get("state") == "ready"}
         for lane in sorted(self._open(), key=lambda lane: lane.name not in ready):
             await self._make_room(lane.name)
             await self._loaded(lane, alone=True)
@@ -138,20 +141,22 @@ class Race:
                 await self._asked(lane, alone=True)
 
     async def _make_room(self, name: str) -> None:
-        """Unload what this race has loaded, as far as the model needs it."""
+        """Unload what this race has loaded, as far as the model needs it. Others' answers are not waited for."""
         for other in [each for each in self._ours if each != name]:
             models = await self._served.models()
             needed = to_load([name], models or ())
             if models is None or not needed or (not self._tight and (await self._served.room(models)).holds(needed)):
                 return
-            self._ours.remove(other)
-            await self._served.unload(other)
+            if await self._served.idle(other, _SETTLED_S):
+                self._ours.remove(other)
+                await self._served.unload(other)
 
     async def _loaded(self, lane: _Lane, *, alone: bool) -> bool:
         """False where it finds no place, and may find one later. Whatever else is wrong with it ends its lane."""
         model = await self._served.model(lane.name)
-        if model is None or model["state"] == "ready":  # where it cannot be seen, asking loads it
+        if model is None or model.get("state") == "ready":  # where it cannot be seen, asking loads it
             return True
+        nobodys = model.get("state") in ("unloaded", "failed")
         self._now(lane, stage="loading", progress=0.0)
         start = time.monotonic()
         try:
@@ -162,7 +167,8 @@ class Race:
                 return False
             self._fail(lane, error)
         else:
-            self._ours.append(lane.name)
+            if nobodys:
+                self._ours.append(lane.name)
             self._now(lane, stage="waiting", load_s=time.monotonic() - start)
         return True
 
@@ -170,13 +176,13 @@ class Race:
         """A model that was to stay beside the others and did not; "" where all are there."""
         models = await self._served.models() or []
         wanted = {lane.name for lane in self._open()}
-        return next((each["name"] for each in models if each["name"] in wanted and each["state"] != "ready"), "")
+        return next((each["name"] for each in models if each["name"] in wanted and each.get("state") != "ready"), "")
 
     async def _asked(self, lane: _Lane, *, alone: bool) -> None:
-        model = await self._served.model(lane.name)
-        self._now(lane, stage="asked", memory=(model or {}).get("memory_bytes") or None)
         body = self._question.body(lane.name)
         try:
+            model = await self._served.model(lane.name)
+            self._now(lane, stage="asked", memory=(model or {}).get("memory_bytes") or None)
             async with aclosing(self._api.events("/v1/chat/completions", body)) as chunks:
                 async for chunk in chunks:
                     lane.reading.add(chunk)

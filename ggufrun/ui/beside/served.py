@@ -1,6 +1,7 @@
 """The models of the server as a race handles them. A key that may only chat cannot see what is loaded: all is None."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
@@ -8,10 +9,12 @@ from urllib.parse import quote
 from ggufrun.ui.beside.room import Room
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError
+from ggufrun.ui.served_here import serve
 
 Json = dict[str, Any]
 MODELS: Final = "/ggufrun/v1/models"
 _PROGRESS_S: Final = 0.4
+_LOOK_S: Final = 0.1
 _LONGEST_LOAD_S: Final = 3600.0
 
 
@@ -36,7 +39,7 @@ class Served:
 
     async def add(self, spec: str) -> str:
         """Serve what lies on this machine; the name that it got."""
-        return str((await self._api.post(MODELS, {"spec": spec}))["name"])
+        return await serve(self._api, spec)
 
     async def load(self, name: str, progress: Callable[[float], None]) -> None:
         """Returns when it is loaded. Cancelled, it loads no further where nobody else wants it."""
@@ -47,6 +50,15 @@ class Served:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)  # how far it is, is worth no error
 
+    async def idle(self, name: str, within_s: float) -> bool:
+        """Whether nobody uses the model, now or within so many seconds."""
+        end = time.monotonic() + within_s
+        while (model := await self.model(name)) is not None and model.get("active", 0):
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
+
     async def unload(self, name: str) -> None:
         await self._api.post(f"{MODELS}/{quote(name)}/unload", timeout_s=_LONGEST_LOAD_S)
 
@@ -54,4 +66,4 @@ class Served:
         while True:
             await asyncio.sleep(_PROGRESS_S)
             model = await self._api.get(f"{MODELS}/{quote(name)}")
-            progress(float(model["progress"]))
+            progress(float(model.get("progress", 0.0)))

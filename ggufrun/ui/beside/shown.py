@@ -57,20 +57,19 @@ def measured(contender: Contender) -> list[tuple[str, str, str]]:
     """Value, unit and what it means, in the order in which they are read."""
     usage, timings = contender.usage, contender.timings
     found: list[tuple[str, str, str]] = []
-    if "tokens_per_second" in timings:
-        found += [
-            (speed(timings["tokens_per_second"]), "tokens/s", "Token generation, without the prompt."),
-            (f"{timings['ttft_ms'] / 1e3:.2f} s", "TTFT", "Time to the first token, prompt processing included."),
-        ]
-    if usage:
-        asked = f"{usage['prompt_tokens']:,} of the prompt"
-        found.append((f"{usage['completion_tokens']:,}", "tokens", f"Of the answer; {asked}."))
+    if (rate := timings.get("tokens_per_second")) is not None:
+        found.append((speed(rate), "tokens/s", "Token generation, without the prompt."))
+    if (first_ms := timings.get("ttft_ms")) is not None:
+        found.append((f"{first_ms / 1e3:.2f} s", "TTFT", "Time to the first token, prompt processing included."))
+    if (written := usage.get("completion_tokens")) is not None:
+        asked = f"{usage.get('prompt_tokens') or 0:,} of the prompt"
+        found.append((f"{written:,}", "tokens", f"Of the answer; {asked}."))
     if contender.memory:
         found.append((gib(contender.memory), "memory", "About what weights and KV cache take."))
     if contender.load_s is not None:
         found.append((f"{contender.load_s:.1f} s", "to load", "Before it was asked; not in the TTFT."))
-    if "cost_usd" in usage:
-        found.append((f"${usage['cost_usd']:.6f}", "hosted", "What the hosted model would have cost."))
+    if (cost := usage.get("cost_usd")) is not None:
+        found.append((f"${cost:.6f}", "hosted", "What the hosted model would have cost."))
     if contender.finish:
         found.append((contender.finish, "finish reason", f"It {_ENDS.get(contender.finish, contender.finish)}."))
     return found

@@ -72,9 +72,14 @@ class Conversation:
 
     def leaf(self, id: str) -> str:
         """Where the newest branch below a message ends: the message itself where nothing is below it."""
-        while below := self._children.get(id, ()):
+        for _ in self.messages:  # an import may bring a circle
+            if not (below := self._children.get(id, ())):
+                break
             id = below[-1].id
         return id
+
+    def has(self, id: str) -> bool:
+        return id in self._by_id
 
     def shows(self, head: str | None) -> "Conversation":
         return replace(self, head=head)
@@ -88,12 +93,12 @@ class Conversation:
     @property
     def pending(self) -> list[Json]:
         """The tool calls at the branch's end that have no result yet."""
-        results: set[str | None] = set()
+        results: set[str] = set()  # an import may bring ids of any kind
         for message in reversed(self.branch):
             if message.role != "tool":
                 calls = message.tool_calls if message.role == "assistant" and message.state in ("", "done") else ()
-                return [dict(call) for call in calls if call.get("id") not in results]
-            results.add(message.tool_call_id)
+                return [dict(call) for call in calls if str(call.get("id")) not in results]
+            results.add(str(message.tool_call_id))
         return []
 
     def _up_from(self, id: str | None) -> tuple[Said, ...]:

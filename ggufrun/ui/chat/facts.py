@@ -13,8 +13,13 @@ from ggufrun.ui.chat.rows import Row
 _FACTS = Markup('<i data-facts="{}"></i>')
 
 
-def facts(conversation: Conversation, shown: Sequence[Row]) -> str:
-    """As HTML. `rows`: at the last row of a message its place among its siblings, their number, and those beside it."""
+def facts(
+    conversation: Conversation, shown: Sequence[Row], *, opens: int = 0, taken: tuple[int, Sequence[str]] = (0, ())
+) -> str:
+    """As HTML. `rows`: at the last row of a message its place among its siblings, their number, and those beside it.
+
+    `opens`, `taken`: as `Tab` has them.
+    """
     branches: dict[int, list[Any]] = {}
     last_rows = {row.message: number for number, row in enumerate(shown)}
     for message, number in last_rows.items():
@@ -28,13 +33,15 @@ def facts(conversation: Conversation, shown: Sequence[Row]) -> str:
         "rows": branches,
         "faded": _faded(conversation, shown),
         "deeds": _deeds(conversation),
+        "opens": opens,
+        "taken": taken,
     }
     return _FACTS.format(json.dumps(known))
 
 
 def _faded(conversation: Conversation, shown: Sequence[Row]) -> list[int]:
     """The rows that the model does not read."""
-    branch = [{"id": each.id, "role": each.role} for each in conversation.branch]
+    branch = [{"id": each.id, "role": each.role, "content": each.content} for each in conversation.branch]
     gone = left_out_ids(branch, conversation.settings)
     return [at for at, row in enumerate(shown) if not gone.isdisjoint((row.message, f"{row.message}#{row.part}"))]
 

@@ -1,4 +1,7 @@
-"""The line below the chat: how far an answer is, and what the last one has used."""
+"""The line below the chat: how far an answer is, and what the last one has used.
+
+How full the context is once it has ended says the line below the box (`ask/meter.py`), which counts what comes next.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -39,9 +42,6 @@ def finished(conversation: Conversation) -> str:
 def _used(answer: Said) -> Iterator[tuple[str, str]]:
     """An import may bring anything, so that what is no number is left out."""
     usage, timings = _mapping(answer.meta.get("usage")), _mapping(answer.meta.get("timings"))
-    used, context = _number(timings, "context_used"), _number(timings, "context")
-    if used and context:
-        yield _context(round(used), round(context))
     if tokens := _number(usage, "completion_tokens"):
         yield "Of the last answer", f"{tokens:,.0f} tokens"
     if rate := _number(timings, "tokens_per_second"):

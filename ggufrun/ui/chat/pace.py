@@ -4,15 +4,23 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Final
 
+from ggufrun.errors import GgufrunError
+from ggufrun.ui.chat.live import Live
+
 EVERY_S: Final = 0.1
 
 
 class Reading:
-    """Of one run, by one tab, until it is over or the tab turns to something else."""
+    """Of one run, by one tab, until it is over or the tab turns to something else. Before it, of what leads there."""
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
         self.left = False
+        self.stops = False  # the user wants it to end, whatever it has come to
+        self.live: Live | None = None  # the answer, once there is one
+        self.begun = False  # somebody reads it
+        self.done = False  # and has read all of it
+        self.lost: GgufrunError | None = None  # or why not
 
     def leave(self) -> None:
         self.left = True

@@ -41,9 +41,10 @@ def chat_panel(shared: Shared) -> None:
         sources=["upload"],
         autofocus=True,
     )
-    context_panel(shared, ask)
+    tab = gr.State(Tab())
+    context_panel(shared, ask, tab)
     facts = gr.HTML(elem_id="facts", js_on_load=_ON_LOAD, apply_default_css=False)
-    _listen(View(said, running, meter, facts, ask, gr.State(0), shared))
+    _listen(View(said, running, meter, facts, ask, gr.State(0), gr.State(0), shared), tab)
 
 
 def _chatbot(elem_id: str, **more: Any) -> gr.Chatbot:
@@ -65,8 +66,8 @@ def _chatbot(elem_id: str, **more: Any) -> gr.Chatbot:
     )
 
 
-def _listen(view: View) -> None:
-    shared, desk, tab = view.shared, Desk(view), gr.State(Tab())
+def _listen(view: View, tab: gr.State) -> None:
+    shared, desk = view.shared, Desk(view)
     # As many at once as there are tabs: each answer is one. A second one of the same tab is told that there is one.
     answers: dict[str, Any] = {
         "outputs": view.outputs,
@@ -78,17 +79,20 @@ def _listen(view: View) -> None:
     asked = [shared.model, shared.settings, tab]
     told: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
-    view.sent.change(lambda: {"text": "", "files": []}, None, view.ask, **told)
+    view.sent.change(desk.emptied, [view.ask, tab], view.ask, **told)
     view.ask.submit(desk.send, [view.ask, *asked], **answers)
     view.said.example_select(desk.example, asked, **answers)
     view.said.edit(desk.edit, asked, **answers)
     view.said.retry(desk.again, asked, **answers)
     view.facts.click(desk.deed, asked, **answers)
     shared.results.change(desk.results, [shared.results, *asked], **answers)
-    shared.chat.change(desk.opened, [shared.chat, tab], **answers)
-    shared.settings.change(desk.faded, [shared.settings, tab], view.facts, **told)
-    gr.on(None, desk.loaded, [tab], **answers)
-    view.ask.stop(desk.stop, tab, None, queue=False, show_progress="hidden", api_visibility="private")
+    shared.chat.change(desk.opening.opened, [shared.chat, tab], **answers)
+    shared.settings.change(desk.heard, tab, None, **told)
+    shared.left_out.change(desk.faded, [shared.left_out, tab], view.facts, **told)
+    gr.on(None, desk.opening.loaded, [tab], **answers)
+    comes = view.reads.change(desk.following.follow, tab, **{**answers, "outputs": [view.running, view.meter]})
+    comes.then(desk.following.ended, tab, **answers)
+    view.ask.stop(desk.following.stop, tab, None, queue=False, show_progress="hidden", api_visibility="private")
     _say_what_is_missing(view)
 
 

@@ -1,6 +1,7 @@
 """A branch as the rows of a `gr.Chatbot`: each part of a message is one, so that a row's number says whose it is."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -8,10 +9,12 @@ from typing import Any, Final, Literal
 from ggufrun.ui.ask.files import from_part
 from ggufrun.ui.chat.conversation import Said
 from ggufrun.ui.chat.markup import fenced, inline, tame
-from ggufrun.ui.chat.pictures import picture_file
+from ggufrun.ui.chat.pictures import Pictures
+from ggufrun.ui.chat.verdict import is_cut, verdict
 
 Bubble = dict[str, Any]
-Kind = Literal["text", "thought", "call", "result", "file", "picture", "error"]
+Kind = Literal["text", "thought", "call", "result", "file", "picture", "error", "note"]
+_SIGN: Final = re.compile(r"[\\`*_{}\[\]()#+.!|~$-]")
 LONGEST_FOLDED: Final = 20_000  # characters of what is folded away: the browser gets them with each answer
 
 
@@ -25,51 +28,77 @@ class Row:
     part: int | None = None
 
 
-def rows(branch: Iterable[Said], *, as_json: bool = False, running: bool = False) -> list[Row]:
-    """`as_json`: answers that are JSON are shown as code. `running`: the last of them is still to come to its end."""
-    return [row for message in branch for row in _of(message, as_json, running)]
+def rows(
+    branch: Iterable[Said],
+    *,
+    schema: str | None = None,
+    pictures: Pictures | None = None,
+    running: bool = False,
+) -> list[Row]:
+    """`schema`: answers are shown as JSON that is to match this. `running`: the last is still to come to its end.
+
+    `pictures`: those that lie somewhere already.
+    """
+    drawing = _Drawing(schema, pictures or Pictures(), running)
+    return [row for message in branch for row in drawing.of(message)]
 
 
 def bubbles(shown: Iterable[Row]) -> list[Bubble]:
     return [row.bubble for row in shown]
 
 
-def _of(message: Said, as_json: bool, running: bool) -> Iterator[Row]:
-    if message.role == "tool":
-        title = f"Result of {inline(message.name or message.tool_call_id or 'a tool')}"
-        yield Row(message.id, "result", _folded(title, fenced(_cut(_text(message)))))
-        return
-    if message.thinking:
-        yield _thought(message, running and not message.content and not message.tool_calls)
-    yield from _content(message, as_json and message.role == "assistant" and not running)
-    for call in message.tool_calls:
-        yield Row(message.id, "call", _folded(*_call(call)))
-    if message.state == "failed":
-        yield Row(message.id, "error", _bubble("assistant", f"**The answer failed.** {tame(_failure(message))}"))
-    elif message.role == "assistant" and not (message.content or message.thinking or message.tool_calls):
-        yield Row(message.id, "text", _bubble("assistant", "…" if running else "*Stopped before its first word.*"))
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    schema: str | None
+    pictures: Pictures
+    running: bool
 
+    def of(self, message: Said) -> Iterator[Row]:
+        if message.role == "tool":
+            title = f"Result of {inline(message.name or message.tool_call_id or 'a tool')}"
+            yield Row(message.id, "result", _folded(title, fenced(_cut(_text(message)))))
+            return
+        if message.thinking:
+            yield _thought(message, self.running and not message.content and not message.tool_calls)
+        yield from self._content(message)
+        for call in message.tool_calls:
+            yield Row(message.id, "call", _folded(*_call(call)))
+        if message.state == "failed":
+            yield Row(message.id, "error", _bubble("assistant", f"**The answer failed.** {tame(_failure(message))}"))
+        elif message.role == "assistant" and not (message.content or message.thinking or message.tool_calls):
+            stopped = message.state == "stopped"
+            said = "*Stopped before its first word.*" if stopped else "*The answer is empty.*"
+            yield Row(message.id, "text", _bubble("assistant", "…" if self.running else said))
 
-def _content(message: Said, as_json: bool) -> Iterator[Row]:
-    if isinstance(message.content, str):
-        if message.content:
-            yield Row(message.id, "text", _bubble(message.role, _written(message.content, as_json)))
-        return
-    for at, part in enumerate(message.content):
-        if part.get("type") == "image_url":
-            yield _picture(message, part, at)
-        elif (file := from_part(dict(part))) is not None:
-            name, text = file
-            yield Row(message.id, "file", _folded(f"File {inline(name)}", fenced(_cut(text)), message.role), at)
-        elif isinstance(part.get("text"), str):
-            yield Row(message.id, "text", _bubble(message.role, tame(part["text"])), at)
+    def _content(self, message: Said) -> Iterator[Row]:
+        if isinstance(message.content, str):
+            if message.content:
+                yield from self._text(message, message.content)
+            return
+        for at, part in enumerate(message.content):
+            if part.get("type") == "image_url":
+                yield self._picture(message, part, at)
+            elif (file := from_part(dict(part))) is not None:
+                name, text = file
+                yield Row(message.id, "file", _folded(f"File {inline(name)}", fenced(_cut(text)), message.role), at)
+            elif isinstance(part.get("text"), str):
+                yield Row(message.id, "text", _bubble(message.role, tame(part["text"])), at)
 
+    def _text(self, message: Said, text: str) -> Iterator[Row]:
+        if self.schema is None or self.running or message.role != "assistant":
+            yield Row(message.id, "text", _bubble(message.role, tame(text)))
+            return
+        pretty = _json(text)
+        yield Row(message.id, "text", _bubble(message.role, tame(text) if pretty is None else fenced(pretty, "json")))
+        if not message.tool_calls:
+            said = verdict(text, self.schema, is_cut(message))
+            yield Row(message.id, "note", _bubble("assistant", f"*{_plain(said)}*"))
 
-def _picture(message: Said, part: Mapping[str, Any], at: int) -> Row:
-    path = picture_file(part)
-    if path is None:
-        return Row(message.id, "picture", _bubble(message.role, "*A picture that is not shown.*"), at)
-    return Row(message.id, "picture", {"role": message.role, "content": {"path": path, "alt_text": "picture"}}, at)
+    def _picture(self, message: Said, part: Mapping[str, Any], at: int) -> Row:
+        path = self.pictures.path(message, at, part)
+        if path is None:
+            return Row(message.id, "picture", _bubble(message.role, "*A picture that is not shown.*"), at)
+        return Row(message.id, "picture", {"role": message.role, "content": {"path": path, "alt_text": "picture"}}, at)
 
 
 def _thought(message: Said, thinks: bool) -> Row:
@@ -85,10 +114,9 @@ def _call(call: Mapping[str, Any]) -> tuple[str, str]:
     return f"Calls {inline(str(function.get('name') or ''))}", fenced(_cut(_pretty(function.get("arguments"))), "json")
 
 
-def _written(text: str, as_json: bool) -> str:
-    if as_json and (pretty := _json(text)) is not None:
-        return fenced(pretty, "json")
-    return tame(text)
+def _plain(text: str) -> str:
+    """As Markdown in which nothing is a sign."""
+    return tame(_SIGN.sub(r"\\\g<0>", text))
 
 
 def _json(text: str) -> str | None:

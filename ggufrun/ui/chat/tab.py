@@ -1,10 +1,16 @@
 """What one browser tab shows of a chat, and the answer that it reads along. Kept from event to event."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from ggufrun.ui.chat.conversation import Conversation, Said
 from ggufrun.ui.chat.pace import Reading
+from ggufrun.ui.chat.pictures import Pictures
 from ggufrun.ui.chat.rows import Row, rows
+from ggufrun.ui.chat.verdict import schema_text, warmed
+
+Asked = tuple[str, tuple[str, ...]]  # text and files
 
 
 class Tab:
@@ -13,11 +19,21 @@ class Tab:
     def __init__(self) -> None:
         self.conversation = Conversation()
         self.shown: Sequence[Row] = ()  # of the finished messages
+        self.wanted = ""  # the chat that was last asked for: it is shown once it is here
+        self.asked: Asked = ("", ())  # what stood in the box when it was last sent
+        self.taken: tuple[int, Sequence[str]] = (0, ())  # how often that came to the server, and last of which chats
+        self.opens = 0  # how often another chat was opened
+        self.applying = False  # the settings of the chat that was opened are not in the page's fields yet
+        self.pictures = Pictures()
         self._reading: Reading | None = None
 
     @property
+    def reading(self) -> Reading | None:
+        return self._reading
+
+    @property
     def is_busy(self) -> bool:
-        """Whether an answer of this chat is under way."""
+        """Whether an answer of this chat is under way, or another chat is being opened."""
         return self._reading is not None
 
     def turn(self) -> Reading:
@@ -26,19 +42,48 @@ class Tab:
         self._reading = Reading()
         return self._reading
 
+    @contextmanager
+    def turned(self) -> Iterator[Reading]:
+        """`turn`, and over in the end, whatever happens; unless there is an answer now that goes on."""
+        reading = self.turn()
+        try:
+            yield reading
+        except BaseException:
+            reading.live = None
+            raise
+        finally:
+            if not reading.left and reading.live is None:
+                self.over()
+
     def over(self) -> None:
         if self._reading is not None:
             self._reading.leave()
         self._reading = None
 
+    async def prepare(self, conversation: Conversation) -> None:
+        """What takes long of showing it, in other threads."""
+        await self.pictures.make(conversation.id, conversation.branch)
+        await warmed(conversation.branch, conversation.settings.get("schema"))
+
+    def rows_of(self, conversation: Conversation) -> Sequence[Row]:
+        """The answer that is read along is not among the finished messages."""
+        hidden = self._reading is not None and self._reading.live is not None and conversation.run is not None
+        said = finished_of(conversation) if hidden else conversation.branch
+        return rows(said, schema=schema_text(conversation.settings.get("schema")), pictures=self.pictures)
+
     def show(self, conversation: Conversation) -> None:
-        """The answer that is under way is not among the finished messages."""
-        self.conversation = conversation
-        as_json = conversation.settings.get("schema") is not None
-        self.shown = rows(finished_of(conversation), as_json=as_json)
+        self.shown, self.conversation = self.rows_of(conversation), conversation
+
+    def was_taken(self, *chats: str) -> None:
+        self.taken = (self.taken[0] + 1, chats)
+
+
+def asked_in(value: dict[str, Any] | None) -> Asked:
+    """`value`: of the box."""
+    given = value or {}
+    return str(given.get("text") or ""), tuple(map(str, given.get("files") or ()))
 
 
 def finished_of(conversation: Conversation) -> Sequence[Said]:
     last = conversation.last
-    under_way = conversation.run is not None and last is not None and last.role == "assistant"
-    return conversation.branch[:-1] if under_way else conversation.branch
+    return conversation.branch[:-1] if last is not None and last.role == "assistant" else conversation.branch

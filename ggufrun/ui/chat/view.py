@@ -6,6 +6,7 @@ from typing import Any, Final
 import gradio as gr
 
 from ggufrun.ui.chat import meter
+from ggufrun.ui.chat.conversation import Conversation
 from ggufrun.ui.chat.facts import facts
 from ggufrun.ui.chat.live import Live
 from ggufrun.ui.chat.markup import tame
@@ -31,27 +32,41 @@ class View:
     facts: gr.HTML
     ask: gr.MultimodalTextbox
     sent: gr.State  # `now()`: what stood in the box was taken
+    reads: gr.State  # `now()`: an answer is to be read along
     shared: Shared
 
     @property
     def outputs(self) -> list[Any]:
         shared = self.shared
         states = [shared.chat, shared.apply, shared.pending, shared.over, shared.chats_changed]
-        return [self.said, self.running, self.meter, self.facts, self.ask, self.sent, *states]
+        return [self.said, self.running, self.meter, self.facts, self.ask, self.sent, self.reads, *states]
 
-    def whole(self, tab: Tab) -> Changes:
-        """All that was said."""
+    def whole(self, tab: Tab, other: Conversation | None = None) -> Changes:
+        """All that was said; or as if the chat were `other`."""
+        chat, shown = (tab.conversation, tab.shown) if other is None else (other, tab.rows_of(other))
         return {
-            self.said: bubbles(tab.shown),
-            self.facts: facts(tab.conversation, tab.shown),
-            self.shared.pending: [] if tab.conversation.run else tab.conversation.pending,
+            self.said: bubbles(shown),
+            self.facts: facts(chat, shown, opens=tab.opens, taken=tab.taken),
+            self.shared.pending: [] if chat.run else chat.pending,
         }
+
+    def known(self, tab: Tab) -> Changes:
+        """What the page's script is to know."""
+        return {self.facts: facts(tab.conversation, tab.shown, opens=tab.opens, taken=tab.taken)}
 
     def opened(self, tab: Tab) -> Changes:
         """Another chat than before: its settings are to be used."""
-        chat = tab.conversation
-        applied = {self.shared.apply: Applied(dict(chat.settings), chat.answered_by)} if chat.id else {}
-        return {**self.whole(tab), **self.idle(tab), **applied}
+        return {**self.whole(tab), **self.idle(tab), **(self.applied(tab) if tab.conversation.id else {})}
+
+    def applied(self, tab: Tab) -> Changes:
+        """Until the page's fields have them, the chat's own hold."""
+        tab.applying = True
+        return {self.shared.apply: Applied(dict(tab.conversation.settings), tab.conversation.answered_by)}
+
+    def reads_along(self, tab: Tab) -> Changes:
+        """Where the tab has an answer to read: another event does that, which costs less than all of this."""
+        has = tab.reading is not None and tab.reading.live is not None
+        return {**self.waits(), self.reads: now()} if has else {}
 
     def waits(self) -> Changes:
         """An answer was asked for, and nothing of it is there."""

@@ -8,16 +8,16 @@ from ggufrun.ui.client import Api
 from ggufrun.ui.errors import say
 from ggufrun.ui.models.visit import Visit
 from ggufrun.ui.models.watching import LIBRARY
+from ggufrun.ui.served_here import SERVED, serve
 
 Json = dict[str, Any]
 
-SERVED: Final = "/ggufrun/v1/models"
-CHANGING: Final = ("load", "unserve", "delete")  # what is served, or here
+CHANGING: Final = ("unserve", "delete")  # what is served, or here. Of what is loaded the picker tells
 _LOAD_S: Final = 3600.0  # a large model from a slow disk
 
 
 async def done(asked: Json, visit: Visit, api: Api) -> str | None:
-    """The name of the model that is to be used now; None: as it was. Raises ApiError.
+    """The name of the model that is to be used in the chat now; None: as it was. Raises ApiError.
 
     `asked`: what the browser tells of a click; see models.js.
     """
@@ -46,11 +46,14 @@ async def done(asked: Json, visit: Visit, api: Api) -> str | None:
     return None
 
 
-async def _load(name: str, served: str, visit: Visit, api: Api) -> str:
-    """Serve it if it is not, and load it. How far that is, whoever watches sees."""
-    served = served or str((await api.post(SERVED, {"spec": name}))["name"])
+async def _load(name: str, served: str, visit: Visit, api: Api) -> str | None:
+    """Serve it if it is not, and load it. How far that is, whoever watches sees. None: it does not chat."""
+    served = served or await serve(api, name)
     visit.wake.set()
-    await api.post(f"{SERVED}/{_path(served)}/load", timeout_s=_LOAD_S)
+    loaded = await api.post(f"{SERVED}/{_path(served)}/load", timeout_s=_LOAD_S)
+    if not loaded.get("completion_chat", True):
+        say(f"{served} is loaded. It makes embeddings and does not chat.", "Loaded")
+        return None
     say(f"{served} is loaded, and answers in the chat from now on.", "Loaded")
     return served
 

@@ -37,8 +37,8 @@ def as_repos(words: str, repos: Sequence[Json]) -> Markup:
 
 def _card(card: Json) -> Markup:
     return Markup(
-        '<tr><th scope="row">{}{}</th><td>{}{}</td><td class="number">{}</td><td class="number">{}</td>'
-        "<td>{}</td><td>{}</td></tr>"
+        '<tr><th scope="row">{}{}</th><td>{}{}</td><td class="number" data-head="Parameters">{}</td>'
+        '<td class="number" data-head="Context">{}</td><td data-head="Licence">{}</td><td>{}</td></tr>'
     ).format(
         _choose(card["name"]),
         badge("sees images") if card["mmproj"] else NOTHING,
@@ -60,7 +60,9 @@ def _repo(repo: Json) -> Markup:
         badge(f"card {repo['card']}") if repo["card"] else NOTHING,
     ]
     return Markup(
-        '<tr><th scope="row">{}{}</th><td class="number">{}</td><td class="number">{}</td><td>{}</td><td>{}</td></tr>'
+        '<tr><th scope="row">{}{}</th><td class="number" data-head="Downloads a month">{}</td>'
+        '<td class="number" data-head="Likes">{}</td><td data-head="Modified">{}</td>'
+        '<td data-head="Licence">{}</td></tr>'
     ).format(
         _choose(repo["repo"]),
         Markup("").join(marks),

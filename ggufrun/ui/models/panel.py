@@ -11,7 +11,7 @@ from ggufrun.ui.models.forms import KNOBS, SEEK
 from ggufrun.ui.models.looking import looked
 from ggufrun.ui.models.visit import Visit
 from ggufrun.ui.models.watching import Watcher
-from ggufrun.ui.shared import Shared, now
+from ggufrun.ui.shared import Shared, Wanted, now
 
 _CLICKS: Final = "ggufrunModels(element, trigger, 'act', 'look')"
 _SEEN: Final = f"{_CLICKS}; ggufrunSeen(element, trigger, 'shown', 'hidden')"
@@ -50,11 +50,9 @@ def models_tab(shared: Shared, tab: gr.Tab) -> None:
         api, asked = shared.users.api(request), _told(event)
         try:
             name = await done(asked, mine, api)
-            names = [model["id"] for model in (await api.get("/v1/models"))["data"]] if name else []
         except ApiError as error:
             raise shown(error) from error
-        chosen = gr.Dropdown(choices=names, value=name) if name else gr.skip()
-        return chosen, now() if asked.get("act") in CHANGING else gr.skip()
+        return Wanted(name) if name else gr.skip(), now() if asked.get("act") in CHANGING else gr.skip()
 
     async def look(mine: Visit, event: gr.EventData, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
         try:
@@ -66,7 +64,7 @@ def models_tab(shared: Shared, tab: gr.Tab) -> None:
     refused.shown(watched, visit, [shelf, jobs, found, quants, refused, room, shared.models_changed], **_QUIET)
     refused.hidden(left, visit, None, queue=False, **_QUIET)
     for part in (shelf, jobs, quants):
-        part.act(act, visit, [shared.model, shared.models_changed], **_QUIET)
+        part.act(act, visit, [shared.wanted, shared.models_changed], **_QUIET)
     for part in (shelf, seek, found, quants, knobs):
         part.look(look, visit, [found, quants, plan], **_QUIET)
 

@@ -1,12 +1,10 @@
-"""The models on this machine, each with what the server says of it: local files and served models, joined. Values only.
-
-The API names neither's counterpart: they are joined by file name and quant.
-"""
+"""The models on this machine, each with what the server says of it: local files and served models. Values only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, Final
+
+from ggufrun.ui.served_here import served_as
 
 Json = dict[str, Any]
 
@@ -26,6 +24,7 @@ class Row:
     sees: bool = False
     served: str = ""
     state: str = ""
+    chats: bool = True
     progress: float = 0.0
     error: str = ""
 
@@ -43,31 +42,11 @@ def rows(local: Sequence[Json], served: Sequence[Json]) -> list[Row]:
     free = list(served)
     found = []
     for model in sorted(local, key=lambda each: (each["partial"] is not None, str(each["name"]).lower())):
-        mine = _served_as(model, free)
+        mine = served_as(model, free)
         if mine is not None:
             free.remove(mine)
         found.append(_row(model, mine))
     return [*found, *(_row(_elsewhere(each), each) for each in free)]
-
-
-def _served_as(model: Json, served: Sequence[Json]) -> Json | None:
-    """Of several that it may be the one whose name and quant are the nearest."""
-    if model["partial"] is not None:
-        return None
-    names = {PurePath(file).name for file in model["files"]}
-    may_be = [each for each in served if each["file"] in names and _may_be(_quant(model), _quant(each))]
-    called = str(model["name"]).lower()
-    may_be.sort(key=lambda each: not called.startswith(str(each["name"]).partition(":")[0].lower()))
-    return next(iter(may_be), None)
-
-
-def _quant(model: Json) -> str:
-    return str(model["quant"] or "").lower()
-
-
-def _may_be(one: str, other: str) -> bool:
-    """A file's name need not tell its quant, where its header does."""
-    return one == other or "" in (one, other)
 
 
 def _elsewhere(served: Json) -> Json:
@@ -86,6 +65,7 @@ def _row(model: Json, served: Json | None) -> Row:
         sees=bool(model.get("projectors")),
         served=served["name"] if served else "",
         state=served["state"] if served else "",
+        chats=bool(served.get("completion_chat", True)) if served else True,
         progress=served["progress"] if served else 0.0,
         error=served["error"] if served else "",
     )

@@ -43,7 +43,7 @@ def as_shelf(found: Sequence[Row], machine: Json | None, pulled: Collection[str]
 def _sums(found: Sequence[Row], machine: Json | None) -> Markup:
     here = [row for row in found if row.source]
     size = sum(row.bytes for row in here)
-    said = f"{len(here)} model{'' if len(here) == 1 else 's'}, {gb(size)} together."
+    said = f"{len(here)} model{'' if len(here) == 1 else 's'}, {gb(size)} together." if here else ""
     if machine is None:
         return Markup('<p class="sums">{}</p>').format(said)
     disk, ram = machine["disk"], machine["ram"]
@@ -108,9 +108,9 @@ def _alias(row: Row) -> Markup:
 def _acts(row: Row, fetched: bool) -> Markup:
     """One that is served has its name in requests."""
     found = []
-    if row.served and row.state == "ready":
+    if row.served and row.state == "ready" and row.chats:
         found.append(button("Use", "use", main=True, name=row.served, label=f"Use {row.name} in the chat"))
-    elif row.whole and row.state not in ("loading", "waiting", "unloading"):
+    elif row.whole and row.state not in ("ready", "loading", "waiting", "unloading"):
         found.append(button("Load", "load", main=True, name=row.name, served=row.served, label=f"Load {row.name}"))
     if row.served:
         found.append(button("Stop serving", "unserve", name=row.served, label=f"Stop serving {row.name}"))

@@ -25,6 +25,7 @@ Json = dict[str, Any]
 LIBRARY: Final = "/ggufrun/v1/library"
 _BUSY_S: Final = 0.4  # between looks, while something goes on
 _IDLE_S: Final = 4.0
+_AGAIN_S: Final = 12.0  # after so long the disks are looked at again: other programs tell nobody what they put there
 _MOVING: Final = ("waiting", "loading", "unloading")
 
 
@@ -53,7 +54,8 @@ class Watcher:
         self._machine: Json | None = None
         self._measuring: asyncio.Task[None] | None = None
         self._last = View()
-        self._begun = False
+        self._begun, self._changed = False, False
+        self._listed = 0.0  # when the disks were looked at
 
     async def views(self) -> AsyncIterator[View]:
         """Until another one watches for this browser tab, or `visit.watches` is counted on."""
@@ -85,7 +87,9 @@ class Watcher:
 
     async def _view(self, woken: bool) -> View:
         try:
-            changed = await self._look(woken)
+            self._changed |= await self._look(woken)
+            fresh = (self._changed or not self._begun) and not self._visit.searches
+            cards = await self._cards() if fresh else self._last.cards
         except ApiError as error:
             refused = _refusal(error, self._begun)
             return self._news(replace(self._last, refused=refused, room=self._begun), False)
@@ -93,11 +97,12 @@ class Watcher:
         shown = listed(self._jobs, [], datetime.now(UTC))
         speeds = {job["id"]: speed for job in shown if (speed := self._pace.speed(job["id"])) is not None}
         first, self._begun = not self._begun, True
+        changed, self._changed = self._changed, False
         here = rows(self._local, self._served)
         view = View(
             shelf=as_shelf(here, self._machine, [subject(job) for job in pulls]),
             jobs=as_jobs(shown, speeds, here),
-            cards=await self._cards() if (changed or first) and not self._visit.searches else self._last.cards,
+            cards=cards,
             quants=self._quants() if changed else self._last.quants,
             refused=Markup(""),
             room=True,
@@ -117,14 +122,17 @@ class Watcher:
         served, pulls, checks = await asyncio.gather(
             get("/ggufrun/v1/models"), get(f"{LIBRARY}/pulls"), get(f"{LIBRARY}/verify")
         )
-        going = {job["id"] for job in self._jobs if job["state"] not in OVER}
-        self._jobs = [*pulls["data"], *checks["data"]]
-        ended = any(job["id"] in going and job["state"] in OVER for job in self._jobs)
+        over = {job["id"] for job in self._jobs if job["state"] in OVER}
+        jobs = [*pulls["data"], *checks["data"]]
+        ended = any(job["id"] not in over and job["state"] in OVER for job in jobs)  # also one never seen before
+        due = woken or ended or not self._begun or time.monotonic() >= self._listed + _AGAIN_S
+        local = (await get(f"{LIBRARY}/local"))["data"] if due else self._local
+        self._jobs = jobs
         self._pace.add(time.monotonic(), {job["id"]: job["done"] for job in self._jobs if job["state"] == "running"})
         before = _names(self._local, self._served)
-        self._served = served["data"]
-        if woken or ended or not self._begun:
-            self._local = (await get(f"{LIBRARY}/local"))["data"]
+        self._local, self._served = local, served["data"]
+        if due:
+            self._listed = time.monotonic()
             self._measure()
         return _names(self._local, self._served) != before
 
@@ -157,7 +165,7 @@ class Watcher:
 
 def _names(local: list[Json], served: list[Json]) -> object:
     here = [(model["name"], model["bytes"], model["partial"] is None) for model in local]
-    return here, [(model["name"], model["state"]) for model in served]
+    return here, [(model["name"], model["state"], model.get("path")) for model in served]
 
 
 def _refusal(error: ApiError, begun: bool) -> Markup:

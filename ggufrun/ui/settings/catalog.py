@@ -6,13 +6,13 @@ Only an admin key sees what becomes of them, and what else is here; with others 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from ggufrun.figures import gb
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError
+from ggufrun.ui.served_here import not_served
 
 Json = dict[str, Any]
 _REFUSED = (400, 401, 403, 404)  # the key may not, or the server does not have it
@@ -23,6 +23,7 @@ class Catalog:
     cards: Sequence[Json]  # of /v1/models, those that chat
     states: Mapping[str, Json] | None  # of /ggufrun/v1/models, by name; None: not for this key
     local: Sequence[Json]  # of /ggufrun/v1/library/local, whole ones that are not served
+    taken: frozenset[str] = frozenset()  # names and aliases of all that are served
 
     @property
     def served(self) -> list[str]:
@@ -30,9 +31,13 @@ class Catalog:
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        """What is shown, and the name that it stands for."""
-        here = [(f"{each['name']} ({gb(each['bytes'])}, not served yet)", each["name"]) for each in self.local]
+        """What is shown, and what it stands for: a served name, or what `ggufrun serve` takes."""
+        here = [(f"{each['name']} ({gb(each['bytes'])}, not served yet)", self._spec(each)) for each in self.local]
         return [*((name, name) for name in self.served), *here]
+
+    def _spec(self, model: Json) -> str:
+        """Its name, unless that is a served one's: then its file."""
+        return str(model["files"][0] if model["name"] in self.taken else model["name"])
 
     def first(self, *wished: str | None) -> str | None:
         """The first of the wished that is served, else of all."""
@@ -52,7 +57,8 @@ async def catalog_of(api: Api, *, local: bool = True) -> Catalog:
     )
     chatting = [card for card in cards["data"] if card.get("capabilities", {}).get("completion_chat", True)]
     managed = {each["name"]: each for each in states} if states is not None else None
-    return Catalog(chatting, managed, _others(here or (), cards["data"], managed or {}))
+    taken = frozenset(name for card in cards["data"] for name in (card["id"], *card.get("aliases", ())))
+    return Catalog(chatting, managed, not_served(here or (), states or ()), taken)
 
 
 async def state_of(api: Api, name: str) -> Json | None:
@@ -75,19 +81,6 @@ async def card_of(api: Api, name: str) -> Json:
             return {}
         raise
     return found
-
-
-def _others(here: Sequence[Json], cards: Sequence[Json], states: Mapping[str, Json]) -> list[Json]:
-    """Without those that are served: they are known by their files, the server's own names may differ."""
-    files = {each["file"] for each in states.values()}
-    names = {name for card in cards for name in (card["id"], *card.get("aliases", ()))}
-    return [
-        each
-        for each in here
-        if not each.get("partial")
-        and each["name"] not in names
-        and files.isdisjoint(PurePath(file).name for file in each["files"])
-    ]
 
 
 async def _unless_refused(api: Api, path: str) -> list[Json] | None:

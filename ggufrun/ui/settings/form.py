@@ -24,7 +24,7 @@ def sampling_form() -> gr.HTML:
     """Not rendered yet. Its value: what stands in each field, by name. `wrong`: sentences by the same names."""
     return gr.HTML(
         value=texts_of({}),
-        html_template=str(_FORM.format(Markup("").join(map(_field, FIELDS)))),
+        html_template=template(_FORM.format(Markup("").join(map(_field, FIELDS)))),
         js_on_load=_ON_LOAD,
         apply_default_css=False,
         elem_id="sampling",
@@ -33,6 +33,11 @@ def sampling_form() -> gr.HTML:
         efforts=list(EFFORTS),
         wrong={},
     )
+
+
+def template(html: Markup) -> str:
+    """Gradio evaluates it in the browser, between backticks: what has a meaning there is not to have one."""
+    return str(html).replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
 
 
 def _field(field: Field) -> Markup:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any, Final
 
 from ggufrun.ui.client import Api
@@ -18,7 +17,7 @@ class Known:
 
     def __init__(self) -> None:
         self._cards: dict[str, tuple[float, list[Json]]] = {}  # by server
-        self._fits: dict[tuple[str, str], tuple[float, str]] = {}  # by server and file
+        self._fits: dict[tuple[str, str], tuple[float, str]] = {}  # by server and path
 
     async def card(self, api: Api, model: Mapping[str, Any]) -> Json | None:
         """Of a served model, `model` being it in /v1/models; None for one that nobody has written a card of."""
@@ -33,7 +32,9 @@ class Known:
         return next((card for card in cards if names & {card["name"], *card["aliases"]}), None)
 
     async def fit(self, api: Api, file: str) -> str:
-        """fits, offload or too large, of the model with this file; "": nobody can say."""
+        """fits, offload or too large, of the model with this path; "": nobody can say."""
+        if not file:
+            return ""
         at = (api.server.url, file)
         until, found = self._fits.get(at, (0.0, ""))
         if time.monotonic() < until:
@@ -53,7 +54,7 @@ class Known:
 async def _fit(api: Api, file: str) -> str:
     """The library has names of its own, the file is the same. Raises ApiError."""
     here: Sequence[Json] = (await api.get("/ggufrun/v1/library/local"))["data"]
-    name = next((each["name"] for each in here if file in (PurePath(path).name for path in each["files"])), None)
+    name = next((each["name"] for each in here if file in each["files"]), None)
     if name is None:
         return ""
     return str((await api.get("/ggufrun/v1/library/fit", spec=name)).get("verdict") or "")

@@ -71,7 +71,7 @@ def _applying(shared: Shared, system: gr.Textbox, form: gr.HTML) -> None:
     def fill(found: Applied | None) -> tuple[Any, ...]:
         if found is None:
             return (gr.skip(),) * 4
-        now = found.settings
+        now = {name: value for name, value in found.settings.items() if name != "left_out"}  # see `shared.settings`
         return system_in(now), gr.HTML(value=texts_of(sampling_in(now)), wrong={}), now, tools_in(now)
 
     async def choose(found: Applied | None, model: str | None, request: gr.Request) -> Any:

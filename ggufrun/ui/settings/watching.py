@@ -62,7 +62,7 @@ class Watch:
             before, state = state, await state_of(api, name)
             if state != before:
                 yield _view(state, model)
-        fit = await self._known.fit(api, state["file"]) if state else ""
+        fit = await self._known.fit(api, state.get("path", "")) if state else ""
         if fit and wanted():
             yield _view(state, model, fit)
 

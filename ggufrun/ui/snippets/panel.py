@@ -17,13 +17,15 @@ SHOWN: Final = 30  # calls
 EXPORTED: Final = 1000  # of one request; an export asks until there are no more
 MOST: Final = 100_000
 _HERE: Final = "new URL('.', location.href).href.replace(/[/]$/, '')"  # how this browser reaches the server
-_KEYLESS: Final = Markup(
-    "<p>No key is needed on this machine until one is made: <code>ggufrun keys add NAME</code>.</p>"
-)
-_KEYED: Final = Markup(
-    "<p>Programs need a key; <code>ggufrun keys add NAME</code> makes one. "
-    "The snippets read it from <code>{}</code>.</p>"
-)
+_OPEN: Final = "document.getElementById('api-tab')?.offsetParent"  # null while another tab is looked at
+_MAKE: Final = Markup("<code>ggufrun keys add NAME</code>")
+_READ: Final = Markup("The snippets read it from <code>{}</code>.").format(KEY)
+_ABOUT: Final = {
+    (True, False): Markup("No key is needed on this machine until one is made: {}.").format(_MAKE),
+    (True, True): Markup("Programs need a key; {} makes one. {}").format(_MAKE, _READ),
+    (False, False): Markup("This server asks for no key."),
+    (False, True): Markup("This server asks for a key, which whoever runs it can make. {}").format(_READ),
+}  # by whether the server is this program's own, and whether it needs a key
 
 
 def api_tab(shared: Shared, tab: gr.Tab) -> None:
@@ -49,20 +51,29 @@ def api_tab(shared: Shared, tab: gr.Tab) -> None:
         download_button("Export CSV", exported, elem_id="csv")
     table = gr.HTML(elem_id="calls")
 
-    async def opened(address: str, model: str | None, settings: dict[str, Any], request: gr.Request) -> tuple[Any, ...]:
+    async def written(address: str, model: str | None, settings: dict[str, Any], request: gr.Request) -> Any:
+        """`address`: "" where nobody looks, and it is done when somebody does."""
+        if not address:
+            return gr.skip()
         api = shared.users.api(request)
         base = address if api.server.own else api.server.url
         body = request_of(model or await _first(api), settings)
-        programs = [write(base, body) for _, write in PROGRAMS.values()]
-        return base, await _about_key(api), *programs, await _listed(api)
+        return base, *(write(base, body) for _, write in PROGRAMS.values())
+
+    async def opened(request: gr.Request) -> tuple[Markup, Markup]:
+        api = shared.users.api(request)
+        return await _about_key(api), await _listed(api)
 
     async def listed(request: gr.Request) -> Markup:
         return await _listed(shared.users.api(request))
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-    filled = [url, about_key, *codes, table]
-    here = f"(_, model, settings) => [{_HERE}, model, settings]"
-    tab.select(opened, [url, shared.model, shared.settings], filled, js=here, **quiet)
+    asked, shows = [url, shared.model, shared.settings], [url, *codes]
+    tab.select(written, asked, shows, js=f"(_, model, settings) => [{_HERE}, model, settings]", **quiet)
+    changes = [shared.settings.change, shared.model.change]
+    seen = f"(_, model, settings) => [{_OPEN} ? {_HERE} : '', model, settings]"
+    gr.on(changes, written, asked, shows, js=seen, trigger_mode="always_last", **quiet)
+    tab.select(opened, None, [about_key, table], **quiet)
     refresh.click(listed, None, table, **quiet)
 
 
@@ -85,12 +96,8 @@ async def _first(api: Api) -> str:
 
 
 async def _about_key(api: Api) -> Markup:
-    try:
-        await api.server.user("").get("/v1/models")
-    except ApiError as error:
-        if error.status == 401:
-            return _KEYED.format(KEY)
-    return _KEYLESS
+    needs = await api.server.needs_key()
+    return Markup("" if needs is None else "<p>{}</p>").format(_ABOUT[api.server.own, bool(needs)])
 
 
 async def _listed(api: Api) -> Markup:

@@ -14,15 +14,15 @@ _WHOLE: Final = Markup(
 )
 
 
-def call_html(work: Work, server: str = "", *, running: bool = False) -> Markup:
-    """`server`: the MCP server that it would run on."""
+def call_html(work: Work, server: str = "", *, doing: str = "") -> Markup:
+    """`server`: the MCP server that it would run on. `doing`: what is under way."""
     call = work.call
     notes = [
         "Its arguments are no JSON object, so it cannot be run. Answer by hand, or refuse."
         if call.given() is None
         else "",
         "It is longer than what is shown here." if len(call.arguments) > MOST else "",
-        "It runs …" if running else work.said,
+        doing or work.said,
     ]
     count = f" {work.at + 1} of {len(work.calls)}" if len(work.calls) > 1 else ""
     where = Markup(" on the MCP server <b>{}</b>. It runs when you say so.").format(server) if server else ""

@@ -1,10 +1,12 @@
 """Tool calls of an answer: answered by hand, or run after they were confirmed. One of them is shown at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import gradio as gr
+from markupsafe import Markup
 
 from ggufrun.errors import GgufrunError
 from ggufrun.ui.errors import say
@@ -15,6 +17,10 @@ from ggufrun.ui.tools.results import shortened
 from ggufrun.ui.tools.work import MOST, REFUSED, Work
 
 Updates = dict[Any, Any]  # by component
+_AGAIN_S: Final = 3.0  # by then the chat has stored results, or said why it has not
+_SENDING: Final = "The results are sent …"
+_NOT_TAKEN: Final = "The chat has not gone on with these results. They are kept here: send them again."
+_OTHER: Final = "Another chat is open by now: nothing was sent."
 _QUIET: Final[Mapping[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
 _QUICK: Final[Mapping[str, Any]] = {**_QUIET, "queue": False}
 
@@ -29,8 +35,11 @@ def calls_panel(shared: Shared) -> None:
     panel.answer.input(panel.wrote, [panel.work, panel.answer], panel.send, trigger_mode="always_last", **_QUICK)
     panel.back.click(panel.moved(-1), [panel.work, panel.answer], shown, **_QUICK)
     panel.forth.click(panel.moved(1), [panel.work, panel.answer], shown, **_QUICK)
-    panel.send.click(panel.sent, [panel.work, panel.answer], [shared.results, *shown], **_QUIET)
-    shared.pending.change(panel.came, shared.pending, shown, cancels=[run], **_QUICK)
+    given = [panel.work, panel.answer, shared.pending, shared.chat]
+    sent = panel.send.click(panel.sent, given, [shared.results, *shown], **_QUIET)
+    waiting = sent.then(_wait, None, None, concurrency_limit=None, **_QUIET)
+    waiting.then(panel.again, panel.work, shown, **_QUIET)
+    shared.pending.change(panel.came, given, shown, cancels=[run], **_QUICK)
 
 
 class _Panel:
@@ -59,8 +68,9 @@ class _Panel:
     def shown(self) -> list[Any]:
         return [self.box, self.about, self.answer, self.run, self.cancel, self.refuse, self.back, self.forth, self.send]
 
-    async def came(self, pending: list[Any] | None, request: gr.Request) -> Updates:
-        work = Work.of(pending or [])
+    async def came(self, work: Work, text: str, pending: list[Any] | None, chat: str, request: gr.Request) -> Updates:
+        """Where the chat could not take the results, these are the same calls again: what was written stays."""
+        work = (work.answered(text) if work.calls else work).anew(pending or [], chat)
         if len(pending or []) > MOST:
             say(f"The answer has {len(pending or [])} tool calls. Only the first {MOST} are shown; answer it anew.")
         return await self._show(work, request)
@@ -82,7 +92,10 @@ class _Panel:
         arguments = work.call.given()
         if arguments is None:
             return
-        yield self._running(work)
+        yield {
+            **self._busy(call_html(work, doing="It runs …")),
+            self.cancel: gr.Button(visible=True),
+        }
         try:
             outcome = await self._shared.mcp.call(self._shared.users.api(request), work.call.name, arguments)
         except GgufrunError as error:
@@ -96,12 +109,21 @@ class _Panel:
             replace(work.answered(text), said="Cancelled. What it did by then is not known."), request
         )
 
-    async def sent(self, work: Work, text: str, request: gr.Request) -> Updates:
+    async def sent(self, work: Work, text: str, pending: list[Any], chat: str, request: gr.Request) -> Updates:
+        """The panel stays until the chat has stored them: only then is nothing pending any more."""
+        if chat != work.chat:
+            return await self._show(replace(Work.of(pending, chat), said=_OTHER), request)
         work = work.answered(text)
         if not work.complete:
             return await self._show(work.onward(), request)
-        work = replace(work, answers=tuple(map(shortened, work.answers)))
-        return {self._shared.results: work.results(), **await self._show(Work(), request)}
+        work = replace(work, answers=tuple(map(shortened, work.answers)), is_sent=True)
+        return {self._shared.results: work.results(), self.work: work, **self._busy(call_html(work, doing=_SENDING))}
+
+    async def again(self, work: Work, request: gr.Request) -> Updates:
+        """The chat has not taken them, and has said why."""
+        if not work.is_sent:
+            return {self.work: gr.skip()}
+        return await self._show(replace(work, is_sent=False, said=_NOT_TAKEN), request)
 
     async def _show(self, work: Work, request: gr.Request) -> Updates:
         if not work.calls:
@@ -121,17 +143,14 @@ class _Panel:
             self.send: gr.Button(interactive=work.complete),
         }
 
-    def _running(self, work: Work) -> Updates:
+    def _busy(self, about: Markup) -> Updates:
         off = gr.Button(interactive=False)
+        buttons = {each: gr.Button(visible=False) for each in (self.run, self.refuse)}
         return {
-            self.about: call_html(work, running=True),
+            self.about: about,
             self.answer: gr.Textbox(interactive=False),
-            self.run: gr.Button(visible=False),
-            self.cancel: gr.Button(visible=True),
-            self.refuse: gr.Button(visible=False),
-            self.back: off,
-            self.forth: off,
-            self.send: off,
+            **buttons,
+            **dict.fromkeys((self.back, self.forth, self.send), off),
         }
 
     async def _server_of(self, work: Work, request: gr.Request) -> str:
@@ -143,6 +162,11 @@ class _Panel:
         except GgufrunError:
             return ""  # answering by hand needs none
         return server_of(work.call.name, servers)
+
+
+async def _wait() -> None:
+    """Nothing can be sent meanwhile, or two clicks would send it twice."""
+    await asyncio.sleep(_AGAIN_S)
 
 
 def _button(words: str, elem_id: str, **more: Any) -> gr.Button:

@@ -1,12 +1,13 @@
 """One MCP server of the user's, for all who may use it: begun when it is first wanted, and begun again after a failure.
 
-A task of its own enters and leaves what the libraries open. Calls are made from the tasks of those who call.
+Calls are made from the tasks of those who call.
 """
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ggufrun.mcp_servers import McpServer
+from ggufrun.ui.tools.life import Life
 from ggufrun.ui.tools.results import Outcome, outcome_of
 from ggufrun.ui.tools.session import McpFailed, McpTool, begun, seconds, session_with, words
 from ggufrun.ui.tools.stderr_tail import Tail
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 State = Literal["off", "connecting", "connected", "failed"]
 _PING_S: Final = 3.0
-_END_S: Final = 0.5  # for a program to end by itself, once its standard input is closed
-_KILL_S: Final = 0.15
 
 
 class Connection:
@@ -28,24 +27,15 @@ class Connection:
         self.state: State = "off"
         self.problem = ""
         self.tools: tuple[McpTool, ...] = ()
-        self._life: asyncio.Task[None] | None = None
-        self._there: asyncio.Future[ClientSession] | None = None
-        self._over = asyncio.Event()
+        self._life: Life | None = None  # the one whose session is handed out
+        self._lives: set[Life] = set()  # with those that are ending
+        self._asking = asyncio.Lock()
+        self._closed = False
         self._running = 0
 
     async def connect(self) -> "ClientSession":
         """The session that there is, or a new one. Raises McpFailed."""
-        if self._life is None or self._life.done() or self._there is None:
-            self.state, self.problem, self._over = "connecting", "", asyncio.Event()
-            self._there = asyncio.get_running_loop().create_future()
-            self._there.add_done_callback(_looked_at)
-            self._life = asyncio.create_task(self._live(self._there, self._over))
-        try:
-            return await asyncio.shield(self._there)
-        except asyncio.CancelledError:
-            if self._there.cancelled():
-                raise McpFailed("The connection was closed.") from None
-            raise
+        return await self._living().session()
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
         """Raises McpFailed. What is cancelled here, is cancelled there."""
@@ -60,46 +50,58 @@ class Connection:
             self._running -= 1
 
     async def close(self) -> None:
-        """Ends its program. Quick, for this is also the end of ours."""
-        self._over.set()
-        if self._life is None or self._life.done():
-            return
-        self.state = "off"
-        await asyncio.wait({self._life}, timeout=_END_S)
-        for _ in range(4):  # a program that goes on is waited for once more after the first, and killed
-            if not self._life.done():
-                self._life.cancel()
-                await asyncio.wait({self._life}, timeout=_KILL_S)
+        """For good."""
+        self._closed, self.state = True, "off"
+        await asyncio.gather(*(life.end() for life in list(self._lives)))
 
-    async def _live(self, there: "asyncio.Future[ClientSession]", over: asyncio.Event) -> None:
+    def _living(self) -> Life:
+        """The one that there is, or a new one."""
+        if self._closed:
+            raise McpFailed("The connection was closed.")
+        if self._life is None or self._life.ended:
+            self.state, self.problem, self._life = "connecting", "", Life()
+            self._lives.add(self._life)
+            self._life.begin(self._live(self._life))
+        return self._life
+
+    async def _live(self, life: Life) -> None:
         tail = Tail()
+        state: State = "off"
+        problem = ""
         try:
             async with session_with(self.server, tail) as session:
-                self.tools = await begun(session, self.server)
-                self.state = "connected"
-                there.set_result(session)
-                await over.wait()
-            self.state = "off"
+                tools = await begun(session, self.server)
+                if self._life is life:
+                    self.state, self.tools = "connected", tools
+                life.there.set_result(session)
+                await life.over.wait()
         except Exception as error:  # whatever a program of others does: only its own connection ends, and says so
-            self.state, self.problem = "failed", words(error, self.server, tail)
-            if not there.done():
-                there.set_exception(McpFailed(self.problem))
+            state, problem = "failed", words(error, self.server, tail)
+            if not life.there.done():
+                life.there.set_exception(McpFailed(problem))
         finally:
             tail.end.close()
-            there.cancel()
+            life.there.cancel()
+            self._lives.discard(life)
+            if self._life is life:
+                self.state, self.problem = state, problem
 
     async def _alive(self) -> "ClientSession":
         """A session that answers: a program may have ended, a server on HTTP may have forgotten us."""
-        session = await self.connect()
-        if self._running:  # it may be busy with that, and must not lose it
-            return session
-        try:
-            async with asyncio.timeout(_PING_S):
-                await session.send_ping()
-            return session
-        except Exception:  # of whatever kind: a new session is the remedy, and if there is none, its error is told
-            await self.close()
-            return await self.connect()
+        async with self._asking:  # or the second who finds it dead would end what the first has begun since
+            life = self._living()
+            session = await life.session()
+            if self._running:  # it may be busy with that, and must not lose it
+                return session
+            try:
+                async with asyncio.timeout(_PING_S):
+                    await session.send_ping()
+                return session
+            except Exception:  # of whatever kind: a new session is the remedy, and if there is none, its error is told
+                if self._life is life:
+                    self._life = None  # nobody gets it while it ends
+                await life.end()
+                return await self.connect()
 
     async def _called(self, session: "ClientSession", tool: str, arguments: dict[str, Any]) -> Outcome:
         from anyio import BrokenResourceError, ClosedResourceError
@@ -146,11 +148,6 @@ class Connection:
         if code == types.CONNECTION_CLOSED:
             return self._lost()
         return self.server.hide(f"It refuses the call: {error}")
-
-
-def _looked_at(there: "asyncio.Future[ClientSession]") -> None:
-    if not there.cancelled():
-        there.exception()
 
 
 def _ended(task: "asyncio.Task[None]") -> None:

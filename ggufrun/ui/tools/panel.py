@@ -10,12 +10,14 @@ from ggufrun.errors import GgufrunError
 from ggufrun.ui.shared import Shared
 from ggufrun.ui.tools import choice
 from ggufrun.ui.tools.choice import Servers
+from ggufrun.ui.tools.made import Linked, Made
 from ggufrun.ui.tools.naming import server_of
 from ggufrun.ui.tools.session import McpFailed
-from ggufrun.ui.tools.written import EXAMPLE, BadTools, Tool, check, check_names, read, tool_name, written
+from ggufrun.ui.tools.written import EXAMPLE, BadTools, Tool, check, check_names, read, reads, tool_name, written
 
 Updates = dict[Any, Any]  # by component
 _LABEL: Final = "A list, as in /v1/chat/completions"
+_OTHER: Final = "Another chat was opened meanwhile, so this is not used. Change it again for this one."
 _QUIET: Final[Mapping[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
 _QUICK: Final[Mapping[str, Any]] = {**_QUIET, "queue": False}
 _SETS: Final[Mapping[str, Any]] = {**_QUIET, "concurrency_limit": None}  # queued, or nobody would hear of it: `shared`
@@ -27,11 +29,16 @@ def tools_panel(shared: Shared) -> None:
     panel = _Panel(shared)
     everything = panel.outputs()
     gr.on(None, panel.loaded, None, [panel.servers, panel.failed], **_QUICK)
-    panel.text.input(panel.edited, [panel.text, *panel.kept, shared.model], everything, **_LAST)
-    panel.example.click(panel.exampled, [panel.text, *panel.kept, shared.model], everything, **_SETS)
-    panel.theirs.input(panel.ticked, panel.kept, everything, **_LAST)
-    connecting = panel.servers.input(panel.connect, [panel.servers, panel.was], [panel.servers, panel.failed], **_SETS)
-    connecting.then(panel.chosen, [panel.servers, panel.was, *panel.kept], everything, **_SETS)
+    looked_at = [panel.text, *panel.kept, shared.chat, shared.model]
+    panel.text.input(panel.edited, looked_at, everything, **_LAST)
+    panel.example.click(panel.exampled, looked_at, everything, **_SETS)
+    panel.theirs.input(panel.ticked, [*panel.kept, shared.chat], everything, **_LAST)
+    servers = [panel.servers, panel.failed, panel.linked]
+    connecting = panel.servers.input(panel.connect, [panel.servers, panel.was, shared.chat], servers, **_SETS)
+    connecting.then(
+        panel.chosen, [panel.linked, shared.chat, shared.tools, panel.was, *panel.kept], everything, **_SETS
+    )
+    panel.made.change(panel.used, [panel.made, shared.chat, shared.tools, panel.text], everything, **_SETS)
     shared.tools.change(panel.heard, [shared.tools, panel.mine], everything, **_QUICK)
     shared.results.change(panel.told, None, panel.servers, **_QUICK)
 
@@ -51,11 +58,13 @@ class _Panel:
         self.known = gr.State([])  # MCP tools of the chat that was opened: their servers need not be connected
         self.was = gr.State([])  # the servers that were ticked before
         self.mine = gr.State([])  # what was last set from here
+        self.linked = gr.State(None)  # `Linked`
+        self.made = gr.State(None)  # `Made`
         self.kept = [self.theirs, self.hand, self.known]
 
     def outputs(self) -> list[Any]:
         shown = [self.text, self.wrong, self.servers, self.failed, self.theirs]
-        return [self._shared.tools, *shown, self.hand, self.known, self.was, self.mine]
+        return [self._shared.tools, *shown, self.hand, self.known, self.was, self.mine, self.made]
 
     async def loaded(self, request: gr.Request) -> Updates:
         """The file is read again whenever somebody opens the page who may use what is in it."""
@@ -71,6 +80,7 @@ class _Panel:
         ticked: list[str],
         hand: list[Tool],
         known: list[Tool],
+        chat: str,
         model: str | None,
         request: gr.Request,
     ) -> Updates:
@@ -81,7 +91,7 @@ class _Panel:
             await check(hand, model, self._shared.users.api(request))
         except GgufrunError as error:
             return {self.wrong: _wrong(error)}
-        return {self.hand: hand, self.wrong: "", **self._set(hand, ticked, known, servers)}
+        return {self.wrong: "", **self._make(chat, hand, ticked, known, servers)}
 
     async def exampled(
         self,
@@ -89,6 +99,7 @@ class _Panel:
         ticked: list[str],
         hand: list[Tool],
         known: list[Tool],
+        chat: str,
         model: str | None,
         request: gr.Request,
     ) -> Updates:
@@ -100,20 +111,24 @@ class _Panel:
         if tool_name(EXAMPLE) in map(tool_name, there):
             return {self.wrong: ""}
         added = written([*there, EXAMPLE])
-        return {self.text: added, **await self.edited(added, ticked, hand, known, model, request)}
+        return {self.text: added, **await self.edited(added, ticked, hand, known, chat, model, request)}
 
-    async def ticked(self, ticked: list[str], hand: list[Tool], known: list[Tool], request: gr.Request) -> Updates:
+    async def ticked(
+        self, ticked: list[str], hand: list[Tool], known: list[Tool], chat: str, request: gr.Request
+    ) -> Updates:
         try:
-            return self._set(hand, ticked, known, await self._servers(request))
+            return self._make(chat, hand, ticked, known, await self._servers(request))
         except GgufrunError as error:
             return {self.failed: _wrong(error)}
 
-    async def connect(self, chosen: list[str], was: list[str], request: gr.Request) -> AsyncIterator[Updates]:
+    async def connect(
+        self, chosen: list[str], was: list[str], chat: str, request: gr.Request
+    ) -> AsyncIterator[Updates]:
         """To those that are new. Those that fail are not ticked any more."""
         try:
             servers = await self._servers(request)
         except GgufrunError as error:
-            yield {self.failed: _wrong(error), self.servers: gr.CheckboxGroup(value=was)}
+            yield {self.failed: _wrong(error), self.servers: gr.CheckboxGroup(value=was), self.linked: None}
             return
         new = [name for name in chosen if name in servers and name not in was]
         if any(servers[name].state != "connected" for name in new):
@@ -126,12 +141,18 @@ class _Panel:
             except McpFailed as error:
                 failed.append(f"{name}: {error}")
                 chosen = [each for each in chosen if each != name]
-        boxes = gr.CheckboxGroup(choices=choice.listed(servers), value=chosen, interactive=True)
-        yield {self.servers: boxes, self.failed: Markup("").join(map(_wrong, failed))}
+        boxes = gr.CheckboxGroup(choices=choice.listed(servers), interactive=True)
+        yield {
+            self.servers: boxes,
+            self.failed: Markup("").join(map(_wrong, failed)),
+            self.linked: Linked(chosen, chat),
+        }
 
     async def chosen(
         self,
-        chosen: list[str],
+        linked: Linked | None,
+        chat: str,
+        tools: list[Tool],
         was: list[str],
         ticked: list[str],
         hand: list[Tool],
@@ -139,22 +160,46 @@ class _Panel:
         request: gr.Request,
     ) -> Updates:
         """All tools of a server that is new are ticked."""
+        if linked is None:
+            return {self.mine: gr.skip()}
+        if linked.chat != chat:
+            return {**await self._ticks(tools, request), self.failed: _wrong(_OTHER)}
         try:
             servers = await self._servers(request)
         except GgufrunError as error:
             return {self.failed: _wrong(error)}
-        offered = choice.offered(chosen, known, servers)
+        offered = choice.offered(linked.chosen, known, servers)
         names = [name for _, name in offered]
-        new = [name for name in chosen if name not in was]
+        new = [name for name in linked.chosen if name not in was]
         ticked = [name for name in names if name in ticked or server_of(name, new)]
-        boxes = gr.CheckboxGroup(choices=offered, value=ticked, visible=bool(offered))
-        return {self.theirs: boxes, self.was: chosen, **self._set(hand, ticked, known, servers)}
+        return {
+            self.servers: gr.CheckboxGroup(value=linked.chosen),
+            self.theirs: gr.CheckboxGroup(choices=offered, value=ticked, visible=bool(offered)),
+            self.was: linked.chosen,
+            **self._make(chat, hand, ticked, known, servers),
+        }
+
+    async def used(
+        self, made: Made | None, chat: str, tools: list[Tool], text: str | None, request: gr.Request
+    ) -> Updates:
+        """Unless another chat was opened while it was made: then what is shown is that one's."""
+        if made is None:
+            return {self.mine: gr.skip()}
+        if made.chat == chat:
+            return {self._shared.tools: made.tools, self.mine: made.tools, self.hand: made.hand}
+        ticks = await self._ticks(tools, request)
+        return {**ticks, self.wrong: "" if reads(text or "", ticks[self.hand]) else _wrong(_OTHER)}
 
     async def heard(self, tools: list[Tool] | None, mine: list[Tool], request: gr.Request) -> Any:
         """A chat was opened, or a preset: shown as if it had been written and ticked here. Connects to nothing."""
         tools = tools or []
         if tools == mine:
             return {self.mine: gr.skip()}
+        ticks = await self._ticks(tools, request)
+        return {**ticks, self.text: written(ticks[self.hand]), self.wrong: "", self.failed: ""}
+
+    async def _ticks(self, tools: list[Tool], request: gr.Request) -> Updates:
+        """All that is shown of a chat's tools, without the text."""
         try:
             servers = await self._servers(request)
         except GgufrunError:
@@ -164,10 +209,7 @@ class _Panel:
         chosen = [name for name in servers if any(server_of(each, (name,)) for each in ticked)]
         offered = choice.offered(chosen, known, servers)
         return {
-            self.text: written(hand),
-            self.wrong: "",
             self.servers: gr.CheckboxGroup(choices=choice.listed(servers), value=chosen, visible=bool(servers)),
-            self.failed: "",
             self.theirs: gr.CheckboxGroup(choices=offered, value=ticked, visible=bool(offered)),
             self.hand: hand,
             self.known: known,
@@ -182,9 +224,8 @@ class _Panel:
         except GgufrunError:
             return gr.skip()  # it says how they are, no more
 
-    def _set(self, hand: list[Tool], ticked: Sequence[str], known: list[Tool], servers: Servers) -> Updates:
-        tools = choice.together(hand, ticked, known, servers)
-        return {self._shared.tools: tools, self.mine: tools}
+    def _make(self, chat: str, hand: list[Tool], ticked: Sequence[str], known: list[Tool], servers: Servers) -> Updates:
+        return {self.made: Made(choice.together(hand, ticked, known, servers), hand, chat)}
 
     async def _servers(self, request: gr.Request) -> Servers:
         return await self._shared.mcp.of(self._shared.users.api(request))

@@ -38,17 +38,27 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`answers` are by the calls' places; a call without one has ""."""
+    """`answers` are by the calls' places; a call without one has "". `chat`: the id of the one that they are in."""
 
     calls: tuple[Call, ...] = ()
     at: int = 0
     answers: tuple[str, ...] = ()
     said: str = field(default="", compare=False)  # how the last run went
+    chat: str = ""
+    is_sent: bool = False
 
     @classmethod
-    def of(cls, pending: Sequence[Any]) -> "Work":
+    def of(cls, pending: Sequence[Any], chat: str = "") -> "Work":
         calls = tuple(map(Call.of, pending[:MOST]))
-        return cls(calls, 0, ("",) * len(calls))
+        return cls(calls, 0, ("",) * len(calls), chat=chat)
+
+    def anew(self, pending: Sequence[Any], chat: str) -> "Work":
+        """With the answers of those calls that were there already."""
+        new = Work.of(pending, chat)
+        if chat != self.chat:
+            return new
+        answers = dict(zip(self.calls, self.answers, strict=True))
+        return replace(new, answers=tuple(answers.get(call, "") for call in new.calls))
 
     @property
     def call(self) -> Call:
@@ -75,4 +85,6 @@ class Work:
         return next((replace(self, at=place, said="") for place in places if not self.answers[place].strip()), self)
 
     def results(self) -> list[ToolResult]:
-        return [ToolResult(call.id, call.name, text) for call, text in zip(self.calls, self.answers, strict=True)]
+        return [
+            ToolResult(call.id, call.name, text, self.chat) for call, text in zip(self.calls, self.answers, strict=True)
+        ]

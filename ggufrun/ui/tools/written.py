@@ -48,6 +48,14 @@ def read(text: str) -> list[Tool]:
     return found
 
 
+def reads(text: str, tools: Sequence[Tool]) -> bool:
+    """Whether it is these."""
+    try:
+        return read(text) == list(tools)
+    except BadTools:
+        return False
+
+
 def written(tools: Sequence[Tool]) -> str:
     """As a user would write them."""
     return json.dumps(list(tools), indent=2, ensure_ascii=False) if tools else ""
@@ -73,12 +81,15 @@ def check_names(tools: Sequence[Tool], servers: Collection[str]) -> None:
 
 
 async def check(tools: Sequence[Tool], model: str | None, api: Api) -> None:
-    """Let the server that will get them look at them. Raises BadTools; says nothing where no model is served."""
+    """Let the server that will get them look at them. Raises BadTools; says nothing where no model is served.
+
+    It counts them only if the model is loaded, and loads none.
+    """
     if not tools:
         return
-    body = {"messages": [{"role": "user", "content": "."}], "tools": list(tools), "model": model or ""}
+    body = {"message": {"content": "."}, "settings": {"tools": list(tools)}, "model": model or ""}
     try:
-        await api.post("/v1/tokenize", body)
+        await api.post("/ggufrun/v1/chats/count", body)
     except ApiError as error:
         place = _PLACE.match(error.param)
         if place is not None:
