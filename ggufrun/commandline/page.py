@@ -28,8 +28,8 @@ def page(api: str, host: str, port: int, reach: ReachFlags, *, open_browser: boo
     listener = Listener(host, port, tls_of(reach))
     local = listener.loopback and not reach.proxied
     if not local and _status(url) == 200:
-        listener.close()
         others = "A proxy may let others in" if listener.loopback else f"Other machines can reach {host}"
+        listener.close()
         told = f"{others}, and {url} asks nobody for an API key."
         raise OptionError(told, "Make one there: ggufrun keys add NAME. Or let only this machine in.")
     settings = PageSettings(

@@ -118,7 +118,7 @@ class Gate:
         return await self._server.standing(key) if key else open_to_all
 
     async def _at_login(self, request: Request) -> Response:
-        if await self._server.standing("", lent=False) != "good":
+        if await self._server.needs_key() is not False:  # asked anew: a key may have been made just now
             return await self._log_in(request) if request.method == "POST" else _login(request.scope, status=200)
         if not self._always:  # any word would do
             return RedirectResponse(_root(request.scope), 303)

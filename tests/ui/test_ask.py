@@ -198,7 +198,7 @@ def test_a_message_that_is_taken_later_is_no_draft(user: Tab, small: Served) -> 
     go_to(page, "Not here", second)
     go_to(page, "Asked here", first)
     page.locator("#unload").click()
-    expect(words(page)).to_contain_text("demo is not loaded")
+    expect(page.locator("#modelstate .state.unloaded")).to_have_text("not loaded")
     box.fill("Are you there?")
     box.press("Enter")
     go_to(page, "Not here", second)

@@ -41,7 +41,7 @@ async def characters(_: SteppedModel, request: AnyRequest) -> tuple[int, ...]:
     if isinstance(request, TextRequest):
         return tuple(map(ord, request.prompt)) if isinstance(request.prompt, str) else request.prompt
     texts = (each.content for each in request.messages)
-    return tuple(map(ord, "".join(each if isinstance(each, str) else "|".join(_texts(each)) for each in texts)))
+    return tuple(map(ord, "".join(each if isinstance(each, str) else "|".join(_texts(each or ())) for each in texts)))
 
 
 def _texts(parts: Sequence[Any]) -> list[str]:

@@ -256,7 +256,7 @@ def strange() -> Any:
         shared = Shared.made(users)
         with gr.Tab("Side by side") as tab:
             beside_tab(shared, tab)
-    return next(each.fn for each in page.fns.values() if each.name == "stopped").__self__  # type: ignore[union-attr]
+    return next(each.fn for each in page.fns.values() if each.name == "stopped").__self__
 
 
 async def test_whatever_goes_wrong_the_next_race_is_possible(strange: Any) -> None:
