@@ -37,7 +37,7 @@ def tools_page(api: str, servers: dict[str, McpServer]) -> Iterator[str]:
     users.are_of(Server(api), lambda cookies: cookies.partition("key=")[2].partition(";")[0])
     styles = assets.text("tools.css")
     gr.mount_gradio_app(page, _blocks(users, mcp), path="/", theme=THEME, css=styles, footer_links=[], ssr_mode=False)
-    running = uvicorn.Server(uvicorn.Config(page, port=0, log_level="error", timeout_graceful_shutdown=1))
+    running = uvicorn.Server(uvicorn.Config(page, port=0, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=running.run)
     thread.start()
     try:
