@@ -266,7 +266,7 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
   });
   at(".h-new").onclick = () => go("");
   at("#import").onclick = () => files.click();
-  files.onchange = async () => { await load([...files.files]); files.value = ""; };
+  files.onchange = () => { const chosen = [...files.files]; files.value = ""; load(chosen); };
 
   const sidebar = element.closest("#history") || element;
   const dragged = (event) => {
