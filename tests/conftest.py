@@ -45,9 +45,7 @@ _REAL_MODELS, _TINY_MODELS = {"demo_path", "gemma_path"}, {"tiny_model"}  # fixt
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         uses = set(getattr(item, "fixturenames", ()))
-        if "ui" in item.path.parts:  # the model is small, and it is the browser that takes the time
-            item.add_marker("process")
-        elif uses & _REAL_MODELS:
+        if uses & _REAL_MODELS or "browser" in uses:  # a browser takes every core, too
             item.add_marker("model")
         elif uses & _TINY_MODELS or "clients" in item.path.parts:
             item.add_marker("process")
