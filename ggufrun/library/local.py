@@ -33,13 +33,14 @@ def model_json(model: StoredModel) -> dict[str, Any]:
 
 
 def removed(name: str, in_use: Collection[str]) -> dict[str, Any]:
-    """Delete a model's files. `in_use`: names of files that are not to go.
+    """Delete a model's files. `in_use`: paths of files that are not to go.
 
     Raises ModelNotFound, OptionError, and InputError while a file of it is being fetched.
     """
     model = named(name, places())
     check_removable(model)
-    if used := sorted({file.path.name for file in model.files}.intersection(in_use)):
+    served = {os.path.realpath(path) for path in in_use}
+    if used := sorted(file.path.name for file in model.files if os.path.realpath(file.path) in served):
         raise OptionError(
             f"{used[0]} is served now.", "Take it out of the server first: DELETE /ggufrun/v1/models/NAME."
         )

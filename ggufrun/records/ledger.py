@@ -70,8 +70,8 @@ class Text:
 
 _Line = tuple[Entry, Text | None]
 _REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.DataError, OverflowError, UnicodeError)
-_COLUMNS: Final = tuple(field.name for field in fields(Entry))
-_INSERT: Final = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+COLUMNS: Final = tuple(field.name for field in fields(Entry))
+_INSERT: Final = f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _INSERT_TEXT: Final = "INSERT OR IGNORE INTO texts (request_id, time, prompt, answer) VALUES (?, ?, ?, ?)"
 _TODAY: Final = """SELECT coalesce(sum(prompt_tokens + completion_tokens), 0) FROM calls
     WHERE key = ? AND time >= ? AND request_id NOT IN (SELECT value FROM json_each(?))"""

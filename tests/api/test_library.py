@@ -131,7 +131,7 @@ async def test_the_query_becomes_what_is_pinned(opened: Open) -> None:
         await client.get(f"{LIBRARY}/search?q=mini%20x&limit=3")
         assert opened.library.asked.pop() == ("mini x", 3)
         assert (await client.delete(f"{LIBRARY}/local/a/b:Q4_0")).json() == {"name": "a/b:Q4_0", "freed_bytes": 1}
-        assert opened.library.asked.pop() == ("a/b:Q4_0", {""})
+        assert opened.library.asked.pop() == ("a/b:Q4_0", set())
 
 
 async def test_errors_come_as_everywhere(opened: Open) -> None:

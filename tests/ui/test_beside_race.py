@@ -91,8 +91,12 @@ async def test_models_that_fit_together_answer_at_once(api: Api) -> None:
 
 
 async def test_both_answer_while_neither_has_ended(api: Api) -> None:
-    standings = await _run(Race(api, Question("Count.", seed=1, max_tokens=300), ["alpha", "beta"]))
-    assert any(all(each.stage == "answering" for each in standing.contenders) for standing in standings)
+    race, both = Race(api, LONG, ["alpha", "beta"]), False
+    async for standing in race.standings():
+        if all(each.stage == "answering" for each in standing.contenders):
+            both = True
+            race.stop()
+    assert both
 
 
 async def test_who_wishes_so_has_one_after_the_other(api: Api) -> None:

@@ -51,7 +51,7 @@ class Library(Protocol):
     def machine(self) -> Json: ...
 
     def remove(self, name: str, in_use: Collection[str]) -> Json:
-        """`in_use`: names of files that are not to go."""
+        """`in_use`: paths of files that are not to go."""
 
     def pull(self, spec: str, revision: str | None, mmproj: bool, report: Report, stop: threading.Event) -> Json:
         """Returns when all is here, or with an error soon after `stop` is set."""

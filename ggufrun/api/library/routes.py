@@ -74,7 +74,7 @@ async def local_models(desk: Asked, request: Request) -> LocalModels:
 @router.delete("/local/{name:path}", summary="Delete a model's files", responses=errors(400, 401, 403, 404, 429))
 async def remove_local(name: str, desk: Asked, gateway: Administered, request: Request) -> Removed:
     """Not while it is served, nor where it belongs to another program."""
-    in_use = {model.info.file for model in gateway.models.served()}
+    in_use = {model.path for model in gateway.models.served() if model.path}
     return Removed.model_validate(await desk.ask(request, lambda: desk.library.remove(name, in_use)))
 
 

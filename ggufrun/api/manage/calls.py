@@ -39,7 +39,9 @@ class ListedCall(BaseModel):
 
     @classmethod
     def of(cls, call: LoggedCall) -> "ListedCall":
-        return cls(**{**asdict(call), "time": datetime.fromtimestamp(call.time, UTC)})
+        entry = asdict(call.entry)
+        del entry["file"]  # where this machine has it is nobody's business who only calls
+        return cls(**{**entry, "id": call.id, "time": datetime.fromtimestamp(call.entry.time, UTC)})
 
 
 class ListedCalls(BaseModel):
