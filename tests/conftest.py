@@ -43,9 +43,10 @@ _REAL_MODELS, _TINY_MODELS = {"demo_path", "gemma_path"}, {"tiny_model"}  # fixt
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    browsed = {item.path for item in items if "browser" in getattr(item, "fixturenames", ())}
     for item in items:
         uses = set(getattr(item, "fixturenames", ()))
-        if uses & _REAL_MODELS or "browser" in uses:  # a browser takes every core, too
+        if uses & _REAL_MODELS or item.path in browsed:  # a browser takes every core, too; its file has one server
             item.add_marker("model")
         elif uses & _TINY_MODELS or "clients" in item.path.parts:
             item.add_marker("process")

@@ -209,5 +209,5 @@ def _source(constraint: Constraint) -> str:
         return LLMatcher.grammar_from_lark(constraint.source)
     try:
         return LLMatcher.grammar_from_lark(gbnf_to_lark(constraint.source))
-    except Exception as error:
+    except Exception as error:  # llguidance's reader of GBNF raises whatever it meets
         raise SchemaError(f"GBNF: {str(error).splitlines()[0]}.") from error

@@ -36,7 +36,7 @@ from ggufrun.chat.system_prompts import reasoning_prompt
 from ggufrun.chat.tool_check import bad_tool
 from ggufrun.errors import BadToolCall, MessageOrder, OptionError, RequestError
 
-_LAYOUTS: dict[TokenizerVersion, type[InstructTokenizerV3]] = {  # type: ignore[type-arg]
+_LAYOUTS: dict[TokenizerVersion, type[InstructTokenizerV3]] = {  # type: ignore[type-arg]  # generic in nothing that matters here
     TokenizerVersion.v3: InstructTokenizerV3,
     TokenizerVersion.v7: InstructTokenizerV7,
     TokenizerVersion.v11: InstructTokenizerV11,
@@ -123,7 +123,7 @@ class MistralEncoder:
 
     def _encode(self, request: types.ChatRequest) -> list[int]:
         tools = () if request.tool_choice == "none" else request.tools
-        wire: ChatCompletionRequest = ChatCompletionRequest(  # type: ignore[type-arg]
+        wire: ChatCompletionRequest = ChatCompletionRequest(  # type: ignore[type-arg]  # generic in nothing that matters here
             model=self.version,  # serving mode wants a name; it is not encoded
             messages=Conversation(self._abilities).convert(request.messages),
             tools=[self._tool(index, tool) for index, tool in enumerate(tools)] or None,

@@ -19,7 +19,8 @@ def wishes_for(spec: str, model: ModelOverrides, engine: EngineOverrides) -> Wis
     home = data_folder(os.environ)
     written = load_user_settings(home / FILE_NAME).for_model(*_names(spec, home))
     given = {**written.model, **model}
-    pinned = ModelOverrides(**{name: value for name, value in given.items() if value not in (None, "auto")})  # type: ignore[typeddict-item]
+    set_values = {name: value for name, value in given.items() if value not in (None, "auto")}
+    pinned = ModelOverrides(**set_values)  # type: ignore[typeddict-item]  # its names are those of `given`
     return Wishes(pinned, EngineSettings(**{**written.engine, **engine}))
 
 

@@ -99,7 +99,7 @@ def _kept(subject: Subject, pinned: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _command(spec: str, pinned: Mapping[str, Any], engine: EngineSettings) -> str:
     """What plans as it was planned here."""
-    knobs = ModelOverrides(**pinned)  # type: ignore[typeddict-item]
+    knobs = ModelOverrides(**pinned)  # type: ignore[typeddict-item]  # what was pinned has its names
     parallel = engine.parallel if engine.parallel != EngineSettings().parallel else None
     return f"ggufrun fit {shlex.quote(spec)} {options_of(knobs, engine.batch, parallel)}".strip()
 

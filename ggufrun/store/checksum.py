@@ -65,7 +65,7 @@ class _Counted(FileIO):
         super().__init__(path)
         self._on_bytes, self._count = on_bytes, 0
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # of its Buffer, hashlib gives these
         count = super().readinto(buffer) or 0
         self._count += count
         self._on_bytes(self._count)

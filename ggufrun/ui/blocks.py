@@ -29,8 +29,8 @@ def blocks(users: Users, mcp: Mcp | None = None) -> gr.Blocks:
                 with gr.Tabs(elem_id="tabs"):
                     with gr.Tab("Chat", id="chat", elem_id="chat-tab"):
                         chat_panel(shared)
-                    with gr.Tab("Models", id="models", elem_id="models-tab") as tab:
-                        models_tab(shared, tab)
+                    with gr.Tab("Models", id="models", elem_id="models-tab"):
+                        models_tab(shared)
                     with gr.Tab("Side by side", id="beside", elem_id="beside-tab") as tab:
                         beside_tab(shared, tab)
                     with gr.Tab("API", id="api", elem_id="api-tab") as tab:

@@ -60,7 +60,7 @@ async def respond(call: Call, model: str, request: Asked, form: Form, *, streame
     call.ask(request)
     try:
         return await (_stream if streamed else _answer)(call, model, request, form)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the call is recorded with it; raised again
         reply = reply_to(error)
         call.close(reply.status, reply.type)
         raise

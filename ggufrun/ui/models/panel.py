@@ -23,7 +23,7 @@ _QUIET: Final[dict[str, Any]] = {
 }
 
 
-def models_tab(shared: Shared, tab: gr.Tab) -> None:
+def models_tab(shared: Shared) -> None:
     """Within its tab. Nothing is looked at before it is seen, and nothing asked of the hub before the user asks."""
     visit = gr.State(Visit())
     refused = gr.HTML(elem_id="norights", js_on_load=_SEEN)
