@@ -62,8 +62,8 @@ def test_nothing_else_is_begun_while_an_answer_comes(user: Tab, demo: Served) ->
     chat = endless(demo.client)
     page = opened(user, chat)
     ask(page, "Tell me a long story.")
+    page.locator("#ask textarea").fill("And another.")  # perhaps before the first is with the server
     expect(page.locator("#ask .stop-button")).to_be_visible()
-    page.locator("#ask textarea").fill("And another.")
     page.locator("#ask textarea").press("Enter")
     expect(page.get_by_text("An answer is being written here.")).to_be_visible()
     expect(page.locator("#ask textarea")).to_have_value("And another.")

@@ -157,9 +157,29 @@ async def test_a_message_is_taken_even_if_another_chat_was_opened(desk: Desk, ap
     await opened(desk, tab, "B")
     begins.set()
     changes = await sending
-    assert facts(desk, changes)["chat"] == "B" and facts(desk, changes)["taken"] == [1, ["A"]]
-    assert changes[desk.view.sent] and tab.conversation.id == "B" and not tab.is_busy
-    assert await desk.emptied(box("Hi"), tab) == box("") and await desk.emptied(box("Hi", "f"), tab) != box("")
+    assert facts(desk, changes)["chat"] == "B" and facts(desk, changes)["taken"] == [1, ["A"], "Hi", 0]
+    assert tab.conversation.id == "B" and not tab.is_busy
+
+
+def test_the_script_knows_what_was_taken_by_its_text_and_files() -> None:
+    tab = Tab()
+    for text, brief in (("Hi", "Hi"), ("é" * 2000, "é" * 2000), ("a" * 1500 + "b" * 1500, "a" * 1000 + "b" * 1000)):
+        tab.was_taken((text, ("f", "g")), "A", "")
+        assert tab.taken[1:] == (("A", ""), brief, 2)
+    assert tab.taken.times == 3
+
+
+async def test_what_was_read_along_last_makes_place_for_what_is_shown_now(desk: Desk, api: Held) -> None:
+    """The last update of an answer that was left may reach the browser after the chat that it was left for."""
+    tab = Tab()
+    await opened(desk, tab, "A")
+    await all_of(desk.again("m", {}, tab, REQUEST))
+    await opened(desk, tab, "B")
+    changes = await desk.following.ended(tab, REQUEST)
+    assert changes[desk.view.running] == [] and desk.view.meter in changes and desk.view.ask in changes
+    await all_of(desk.again("m", {}, tab, REQUEST))  # another one comes
+    changes = await desk.following.ended(tab, REQUEST)
+    assert changes[desk.view.running] and tab.is_busy
 
 
 async def test_enter_twice_sends_once(desk: Desk, api: Held) -> None:

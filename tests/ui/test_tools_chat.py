@@ -120,10 +120,8 @@ def test_the_end_ends_mcp_servers_too(user: Tab, server: Served) -> None:
     """The last test: with the page open, and a program running."""
     user.open()
     (program,) = programs(server)
-    began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(10)
-    assert time.monotonic() - began < 3
     assert not program.is_running()
     log = "".join(server.log)
     assert "s3cr3t" not in log and "mcp" not in log and "Traceback" not in log

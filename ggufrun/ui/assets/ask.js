@@ -7,10 +7,8 @@
   let timer = 0;
   let chat = address() ? null : ""; // whose text is in the box; null: of one that is still being opened
   let leaving = null, from = ""; // while another chat is opened: the text that was in the box, and the chat
-  let told = "", facts = { opens: 0, taken: [0, []] }; // what the chat says of itself (ui/chat/facts.py)
+  let told = "", facts = { opens: 0, taken: [0, [], "", 0] }; // what the chat says of itself (ui/chat/facts.py)
   let opens = 0; // as many chats had been opened when `chat` was the one in the box
-  const asked = new Map(); // what was sent last, by chat
-  let spent = null; // what is in the box and was taken already: the chat was left before that was told
 
   const read = (of) => { try { return sessionStorage.getItem(`ggufrun-draft-${of}`) ?? ""; } catch { return ""; } };
   const keep = (of, text) => {
@@ -39,22 +37,28 @@
     chat = now;
     opens = facts.opens;
     leaving = null;
-    if (before !== null) keep(before, untouched && !begun && text !== spent ? text : "");
-    spent = null;
+    if (before !== null) keep(before, untouched && !begun ? text : "");
     if (begun || (!untouched && text)) keep(now, text);
     else write(read(now));
   };
 
-  // What was sent is no draft any more, even if the user has turned to another chat meanwhile.
-  const forget = (chats) => {
-    const sent = chats.map((each) => asked.get(each));
-    for (const each of chats) if (sent.includes(read(each))) keep(each, "");
-    if (chats.includes(chat) && sent.includes(box()?.value)) spent = box().value;
-    for (const each of chats) asked.delete(each);
-  };
+  const files = () => document.querySelectorAll("#ask .delete-button");
   const detach = () => {
-    for (const each of [...document.querySelectorAll("#ask .delete-button")].reverse()) each.click();
+    for (const each of [...files()].reverse()) each.click();
     for (const each of document.querySelectorAll("#ask input[type=file]")) each.value = ""; // the same may come again
+  };
+
+  // What was sent is in the box no more, and no draft, even if the user has turned to another chat meanwhile. What was
+  // written since then stays.
+  const brief = (text) => {
+    const points = Array.from(text);
+    return points.length <= 2000 ? text : points.slice(0, 1000).join("") + points.slice(-1000).join("");
+  };
+  const empty = ([, chats, text, attached]) => {
+    for (const each of chats) if (brief(read(each)) === text) keep(each, "");
+    if (!chats.includes(chat) || brief(box().value) !== text || files().length !== attached) return;
+    write("");
+    detach();
   };
 
   const later = () => {
@@ -67,18 +71,11 @@
     const before = facts;
     told = text;
     facts = { ...before, ...JSON.parse(text) };
-    if (facts.taken[0] !== before.taken[0]) forget(facts.taken[1]);
+    if (facts.taken[0] !== before.taken[0]) empty(facts.taken);
     if (facts.opens !== before.opens) detach(); // files are not kept for later
     settle();
     later(); // another branch may be shown
   };
-
-  const sending = (event) => {
-    const at = event.target;
-    const pressed = event.type === "keydown" && event.key === "Enter" && !event.shiftKey && at === box();
-    if (pressed || (event.type === "click" && at.closest?.("#ask .submit-button"))) asked.set(chat ?? shown(), box().value);
-  };
-  for (const type of ["keydown", "click"]) document.addEventListener(type, sending, true);
 
   const seen = new MutationObserver(learn);
   const bind = () => {
@@ -93,7 +90,6 @@
 
   window.ggufrunAsk = {
     soon() {
-      if (box()?.value !== spent) spent = null;
       if (box() && leaving === null && chat !== null) keep(chat, box().value);
       later();
     },

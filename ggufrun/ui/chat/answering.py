@@ -48,18 +48,19 @@ class Answering:
             return
         if reading.stops:
             await self.stop(chat.id, run["id"])
-        taken = self._taken(chat, sent, is_new=is_new)
+        if sent is not None:
+            tab.was_taken(sent, chat.id, *([""] if is_new else []))
         if not reading.left:
             added = [*map(Said.of, run["added"]), Said.of(run["message"])]
             found = chat.with_added(*added, run=run["id"])
             await tab.prepare(found)
         if reading.left:  # what stood in the box is with the server all the same
-            if taken:
-                yield {**self._view.known(tab), **self._view.changed(), **taken}
+            if sent is not None:
+                yield {**self._view.known(tab), **self._view.changed()}
             return
         reading.live = Live(found.last or Said("", "assistant"))
         tab.show(found)
-        yield {**self._view.whole(tab), **self._view.changed(), **taken, **self._view.reads_along(tab)}
+        yield {**self._view.whole(tab), **self._view.changed(), **self._view.reads_along(tab)}
 
     async def read(self, reading: Reading, live: Live) -> Updates:
         """What is under way in the chat that the tab shows. A connection that is lost is made again."""
@@ -112,12 +113,6 @@ class Answering:
             return chat.with_added(replace(answer, meta=answer.meta if live.ended else failed), run=None)
         await self._tab.prepare(found)
         return replace(found, run=None) if live.ended and found.run == chat.run else found
-
-    def _taken(self, chat: Conversation, sent: Asked | None, *, is_new: bool) -> Changes:
-        if sent is None:
-            return {}
-        self._tab.was_taken(chat.id, *([""] if is_new else []))
-        return self._view.taken() if self._tab.asked == sent else {}
 
     def _refused(self, chat: Conversation, error: ApiError, *, is_new: bool) -> Changes:
         self._tab.over()

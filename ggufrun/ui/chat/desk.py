@@ -69,10 +69,6 @@ class Desk:
             async for update in Answering(self.view, tab, api).ask(reading, body, is_new=is_new, sent=asked):
                 yield update
 
-    async def emptied(self, value: Json | None, tab: Tab) -> Any:
-        """The box, once what was in it is with the server; what was written since then stays."""
-        return {"text": "", "files": []} if asked_in(value) == tab.asked else gr.skip()
-
     @to_the_end
     async def example(
         self, event: gr.SelectData, model: str | None, settings: Json, tab: Tab, request: gr.Request

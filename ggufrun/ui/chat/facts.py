@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from markupsafe import Markup
 
 from ggufrun.ui.ask.left_out import left_out_ids
 from ggufrun.ui.chat.conversation import Conversation
 from ggufrun.ui.chat.rows import Row
+from ggufrun.ui.chat.tab import Taken
 
+NOTHING: Final = Taken()
 _FACTS = Markup('<i data-facts="{}"></i>')
 
 
-def facts(
-    conversation: Conversation, shown: Sequence[Row], *, opens: int = 0, taken: tuple[int, Sequence[str]] = (0, ())
-) -> str:
+def facts(conversation: Conversation, shown: Sequence[Row], *, opens: int = 0, taken: Taken = NOTHING) -> str:
     """As HTML. `rows`: at the last row of a message its place among its siblings, their number, and those beside it.
 
     `opens`, `taken`: as `Tab` has them.

@@ -38,10 +38,15 @@ class Following:
             reading.done = True
 
     async def ended(self, tab: Tab, request: gr.Request) -> Changes:
-        """Behind `follow`, and no stream: of those an update may be lost, and this one has the end of all."""
+        """Behind `follow`, and no stream: of those an update may be lost, and this one has the end of all.
+
+        Where the tab has turned to something else, what `follow` said last may have come after that was shown.
+        """
         reading = tab.reading
-        if reading is None or not reading.done:
-            return {self.view.ask: gr.skip()}
+        if reading is None:
+            return self.view.idle(tab)
+        if not reading.done:
+            return self.view.waits() if reading.live is None else self.view.comes(reading.live)
         try:
             changes = await Answering(self.view, tab, self._api(request)).end(reading)
         finally:

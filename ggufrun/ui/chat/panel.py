@@ -44,7 +44,7 @@ def chat_panel(shared: Shared) -> None:
     tab = gr.State(Tab())
     context_panel(shared, ask, tab)
     facts = gr.HTML(elem_id="facts", js_on_load=_ON_LOAD, apply_default_css=False)
-    _listen(View(said, running, meter, facts, ask, gr.State(0), gr.State(0), shared), tab)
+    _listen(View(said, running, meter, facts, ask, gr.State(0), shared), tab)
 
 
 def _chatbot(elem_id: str, **more: Any) -> gr.Chatbot:
@@ -79,7 +79,6 @@ def _listen(view: View, tab: gr.State) -> None:
     asked = [shared.model, shared.settings, tab]
     told: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
-    view.sent.change(desk.emptied, [view.ask, tab], view.ask, **told)
     view.ask.submit(desk.send, [view.ask, *asked], **answers)
     view.said.example_select(desk.example, asked, **answers)
     view.said.edit(desk.edit, asked, **answers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from ggufrun.ui.chat.conversation import Conversation, Said
 from ggufrun.ui.chat.pace import Reading
@@ -11,6 +11,16 @@ from ggufrun.ui.chat.rows import Row, rows
 from ggufrun.ui.chat.verdict import schema_text, warmed
 
 Asked = tuple[str, tuple[str, ...]]  # text and files
+_BRIEF: Final = 1000  # characters at either end of a long text, by which the page's script knows it (`assets/ask.js`)
+
+
+class Taken(NamedTuple):
+    """What stood in the box and came to the server, for the page's script, which empties the box of nothing else."""
+
+    times: int = 0  # how often something did
+    chats: Sequence[str] = ()  # of which it was; "": of none yet
+    text: str = ""  # in brief
+    files: int = 0
 
 
 class Tab:
@@ -21,7 +31,7 @@ class Tab:
         self.shown: Sequence[Row] = ()  # of the finished messages
         self.wanted = ""  # the chat that was last asked for: it is shown once it is here
         self.asked: Asked = ("", ())  # what stood in the box when it was last sent
-        self.taken: tuple[int, Sequence[str]] = (0, ())  # how often that came to the server, and last of which chats
+        self.taken = Taken()
         self.opens = 0  # how often another chat was opened
         self.applying = False  # the settings of the chat that was opened are not in the page's fields yet
         self.pictures = Pictures()
@@ -74,8 +84,10 @@ class Tab:
     def show(self, conversation: Conversation) -> None:
         self.shown, self.conversation = self.rows_of(conversation), conversation
 
-    def was_taken(self, *chats: str) -> None:
-        self.taken = (self.taken[0] + 1, chats)
+    def was_taken(self, sent: Asked, *chats: str) -> None:
+        text, files = sent
+        brief = text if len(text) <= 2 * _BRIEF else text[:_BRIEF] + text[-_BRIEF:]
+        self.taken = Taken(self.taken.times + 1, chats, brief, len(files))
 
 
 def asked_in(value: dict[str, Any] | None) -> Asked:

@@ -31,7 +31,6 @@ class View:
     meter: gr.HTML
     facts: gr.HTML
     ask: gr.MultimodalTextbox
-    sent: gr.State  # `now()`: what stood in the box was taken
     reads: gr.State  # `now()`: an answer is to be read along
     shared: Shared
 
@@ -39,7 +38,7 @@ class View:
     def outputs(self) -> list[Any]:
         shared = self.shared
         states = [shared.chat, shared.apply, shared.pending, shared.over, shared.chats_changed]
-        return [self.said, self.running, self.meter, self.facts, self.ask, self.sent, self.reads, *states]
+        return [self.said, self.running, self.meter, self.facts, self.ask, self.reads, *states]
 
     def whole(self, tab: Tab, other: Conversation | None = None) -> Changes:
         """All that was said; or as if the chat were `other`."""
@@ -86,10 +85,6 @@ class View:
     def settled(self, tab: Tab) -> Changes:
         """The end of an event, whatever has become of the tab meanwhile."""
         return {self.ask: _buttons(runs=True)} if tab.is_busy else self.idle(tab)
-
-    def taken(self) -> Changes:
-        """What was written is with the server now, so that the box is emptied."""
-        return {self.sent: now()}
 
     def changed(self) -> Changes:
         """The list of chats is to look again."""
