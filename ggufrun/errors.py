@@ -5,7 +5,7 @@ GgufrunError
 │   ├── OptionError           an option or a combination of options
 │   │   ├── KeyExists             a second API key of one name
 │   │   ├── UnknownKey            no API key has this name; those that there are
-│   │   └── UnknownJob            no pull or check of the server has this id
+│   │   └── UnknownJob            no pull, check, comparison or report of the server has this id
 │   ├── ModelNotFound         no such model name, with the nearest names
 │   ├── ModelFileError        a file that is missing, damaged, foreign or unsupported
 │   │   └── NamedFileError        the same, of a file that the request itself names
@@ -104,8 +104,8 @@ class UnknownKey(OptionError):
 
 class UnknownJob(OptionError):
     def __init__(self, id: str) -> None:
-        hint = "GET /ggufrun/v1/library/pulls and /ggufrun/v1/library/verify list those of this run of the server."
-        super().__init__(f"No job has the id {cut(id)!r}.", hint)
+        hint = "GET /ggufrun/v1/library/pulls, /ggufrun/v1/library/verify or /ggufrun/v1/compare lists what there is."
+        super().__init__(f"Nothing here has the id {cut(id)!r}.", hint)
         self.id = id
 
 

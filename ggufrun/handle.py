@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from ggufrun.api.calls.dialect import Dialect
 from ggufrun.api.conversation.chat_body import ChatBody
 from ggufrun.api.conversation.wire import ChatCompletionBody
+from ggufrun.api.images.images import Images
 from ggufrun.chat.types import ChatEvent, ChatModel, ChatRequest, ModelInfo
 from ggufrun.errors import EngineClosed, RequestError
 from ggufrun.opening.loading import open_model
@@ -67,6 +68,7 @@ class Model:
         self._thread.start()
         self._stack = AsyncExitStack()
         self._closed = False
+        self._images = Images()
         try:
             self._model = self._wait(self._open(spec, overrides, engine, template))
         except BaseException:
@@ -88,7 +90,7 @@ class Model:
 
     def stream(self, messages: Messages, **options: Any) -> Iterator[ChatEvent]:
         """The answer's events as they come; leaving the loop stops the generation."""
-        events = self._model.complete(replace(_request(messages, options), live=True))
+        events = self._events(replace(_request(messages, options), live=True))
         try:
             while (event := self._wait(_next(events))) is not None:
                 yield event
@@ -101,7 +103,7 @@ class Model:
 
     async def astream(self, messages: Messages, **options: Any) -> AsyncIterator[ChatEvent]:
         """`stream` for async code."""
-        events = self._model.complete(replace(_request(messages, options), live=True))
+        events = self._events(replace(_request(messages, options), live=True))
         try:
             while (event := await self._awaited(_next(events))) is not None:
                 yield event
@@ -110,7 +112,7 @@ class Model:
 
     def count_tokens(self, messages: Messages, **options: Any) -> int:
         """Prompt tokens of the request, as `usage["prompt_tokens"]` would report them."""
-        return self._wait(self._model.count_tokens(_request(messages, options)))
+        return self._wait(self._images.count(self._model, _request(messages, options)))
 
     def close(self) -> None:
         """End the model's process. Safe to call more than once."""
@@ -129,10 +131,17 @@ class Model:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    async def _events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        brought = await self._images.brought(request, self._model.info)
+        async with contextlib.aclosing(self._model.complete(brought)) as events:
+            async for event in events:
+                yield event
+
     async def _collect(self, request: ChatRequest) -> Answer:
         collector = ChatBody(self._model.info.name, request.options.n, Dialect.OPENAI)
-        async for event in self._model.complete(request):
-            collector.add(event)
+        async with contextlib.aclosing(self._events(request)) as events:
+            async for event in events:
+                collector.add(event)
         body = collector.body()
         choice = body["choices"][0]
         message = choice["message"]

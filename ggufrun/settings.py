@@ -34,6 +34,7 @@ class ModelSettings:
     tensor_split: tuple[float, ...] = ()
     override_tensors: tuple[str, ...] = ()  # "regex=buffer type", as llama.cpp's --override-tensor
     loras: tuple[LoraSpec, ...] = ()
+    mmproj: str | None = None  # path of the GGUF with the vision encoder; None: the model sees no pictures
 
     def __post_init__(self) -> None:
         if self.context is not None and self.context < 16:
@@ -60,6 +61,7 @@ class ModelOverrides(TypedDict, total=False):
     tensor_split: tuple[float, ...]
     override_tensors: tuple[str, ...]
     loras: tuple[LoraSpec, ...]
+    mmproj: str | None  # a path, or "none"; None: what lies beside the model, if it fits
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class UserOptions(BaseModel):
     tensor_split: _Numbers | None = None
     override_tensor: _Strings | None = None
     lora: _Strings | None = None  # FILE or FILE:SCALE, relative to the settings file
+    mmproj: str | None = None  # a file, relative to the settings file, or none
 
     parallel: _Positive | None = None
     batch: _Positive | None = None
@@ -217,6 +218,9 @@ def _arguments(values: Mapping[str, Any], folder: Path) -> ModelDefaults:
     model = {name: values[key] for key, name in _MODEL.items() if key in values}
     if "lora" in values:
         model["loras"] = tuple(_lora(text, folder) for text in values["lora"])
+    if "mmproj" in values:
+        named = values["mmproj"]
+        model["mmproj"] = named if named == "none" else str(_file(named, folder))
     engine = {key: values[key] for key in _ENGINE if key in values}
     if "max_queue" in values:
         engine["queue"] = values["max_queue"]

@@ -38,7 +38,7 @@ def _same_examples_in_every_run(few: bool) -> None:
     settings.load_profile("suite")
 
 
-_REAL_MODELS, _TINY_MODELS = {"demo_path", "gemma_path"}, {"tiny_model"}  # fixtures
+_REAL_MODELS, _TINY_MODELS = {"demo_path", "gemma_path"}, {"tiny_model", "tiny_vision"}  # fixtures
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -46,7 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     browsed = {item.path for item in items if "browser" in getattr(item, "fixturenames", ())}
     for item in items:
         uses = set(getattr(item, "fixturenames", ()))
-        if uses & _REAL_MODELS or item.path in browsed:  # a browser takes every core, too; its file has one server
+        if item.path in browsed:  # all of a file's: its server is for all of them
+            item.add_marker("browser")
+        if uses & _REAL_MODELS:
             item.add_marker("model")
         elif uses & _TINY_MODELS or "clients" in item.path.parts:
             item.add_marker("process")
@@ -67,6 +69,14 @@ def tiny_model() -> Callable[[str], Path]:
     from tests.tiny_models import cached  # here, so that runs without tiny models need not import gguf
 
     return lambda kind: cached(kind, CACHE)
+
+
+@pytest.fixture(scope="session")
+def tiny_vision(tiny_model: Callable[[str], Path]) -> Path:
+    """A folder with a tiny Mistral 3, `model.gguf`, and the tiny Pixtral that belongs to it, `mmproj.gguf`."""
+    from tests.tiny_vision import VERSION, cached_folder  # here, as above
+
+    return cached_folder(CACHE, tiny_model(f"mistral3-v{VERSION}"))
 
 
 @pytest.fixture(scope="session")

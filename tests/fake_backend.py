@@ -1,31 +1,70 @@
 """A backend without a model: the next token is a hash of everything before it, and cells are counted as in llama.cpp.
 
-It checks what the engine does to it: positions follow each other, sequences are known, copies go into empty ones.
+It checks what the engine does to it: positions follow each other, sequences are known, copies go into empty ones, and
+what stands for a picture is never computed as a token.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from ggufrun.engine.backend import DecodeStatus, Limits, MemoryKind, Run, Sampler
+from ggufrun.engine.backend import DecodeStatus, EncodingStopped, Limits, MemoryKind, Run, Sampler
 from ggufrun.engine.types import SamplingParams
 
 VOCABULARY = 64
 END = 0
+WIDE = b"with pictures"  # ends a saved state of 32-bit numbers
+PICTURE = 1 << 20  # in the history, a row of a picture is this and its first number
 
 
 def next_token(history: Sequence[int]) -> int:
     """What the fake model says after `history`: now and then the end, often what followed the last token before."""
     if len(history) > 8 and len(history) % 9:
         for at in range(len(history) - 2, 0, -1):
-            if history[at] == history[-1]:
+            if history[at] == history[-1] and history[at + 1] < PICTURE:
                 return history[at + 1]
     value = 17
     for token in history:
         value = (value * 31 + token + 7) % 1_000_003
     return value % VOCABULARY
+
+
+def rows_of(pixels: bytes) -> list[int]:
+    """The first numbers of a picture's rows: one for each pixel."""
+    return [pixels[at] + 3 * pixels[at + 1] + 7 * pixels[at + 2] + at for at in range(0, len(pixels), 3)]
+
+
+@dataclass
+class FakeEncoder:
+    """A row a pixel. `hold` keeps it from finishing; what is in `faults` is raised, one by one."""
+
+    calls: list[bytes] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
+    hold: threading.Event = field(default_factory=threading.Event)
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.hold.set()
+
+    def encode(
+        self, width: int, height: int, pixels: bytes, stopped: Callable[[], bool] = lambda: False
+    ) -> npt.NDArray[np.float32]:
+        assert not self.closed and len(pixels) == 3 * width * height
+        self.calls.append(pixels)
+        while not self.hold.wait(0.005):
+            if stopped():
+                raise EncodingStopped
+        if self.faults:
+            raise self.faults.pop(0)
+        rows = np.zeros((width * height, 4), np.float32)
+        rows[:, 0] = rows_of(pixels)
+        return rows
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass
@@ -77,6 +116,7 @@ class FakeBackend:
         rows = sum(len(run.tokens) for run in runs)
         assert 0 < rows <= self._limits.batch
         assert len({run.seq for run in runs}) == len(runs)
+        assert len({run.embeddings is None for run in runs}) == 1, "tokens and pictures in one batch"
         self.steps += 1
         if self.steps in self._faults:
             return self._faults[self.steps]
@@ -88,7 +128,7 @@ class FakeBackend:
             held = self.cells.setdefault(run.seq, [])
             assert run.start == len(held), f"sequence {run.seq}: position {run.start} after {len(held)} cells"
             assert 0 <= run.seq < self._limits.sequences and 0 <= run.outputs <= len(run.tokens)
-            for token in run.tokens:
+            for token in self._taken(run):
                 held.append((self._next_cell, token))
                 self._next_cell += 1
             first = len(held) - run.outputs
@@ -97,6 +137,14 @@ class FakeBackend:
             if self._memory is MemoryKind.SLIDING:
                 self.held_from[run.seq] = max(self.held_from.get(run.seq, 0), len(held) - 2 * self._window)
         return DecodeStatus.OK
+
+    def _taken(self, run: Run) -> Sequence[int]:
+        """What a run puts into the cells."""
+        if run.embeddings is None:
+            assert all(token >= 0 for token in run.tokens), "what stands for a picture is no token"
+            return run.tokens
+        assert run.outputs == 0 and len(run.embeddings) == len(run.tokens) and max(run.tokens) < 0
+        return [PICTURE + int(row[0]) for row in run.embeddings]
 
     def _row(self, history: list[int]) -> npt.NDArray[np.float32]:
         row = np.zeros(self._limits.vocabulary, np.float32)
@@ -147,14 +195,17 @@ class FakeBackend:
         return len(self.cells[seq])
 
     def save(self, seq: int) -> bytes:
-        return bytes(token for _, token in self.cells[seq])
+        tokens = [token for _, token in self.cells[seq]]
+        return bytes(tokens) if max(tokens) < PICTURE else np.array(tokens, np.int32).tobytes() + WIDE
 
     def restore(self, seq: int, state: bytes) -> bool:
         assert not self.cells.get(seq)
-        if self.used + len(state) > self._limits.context:
+        wide = state.endswith(WIDE)
+        tokens = np.frombuffer(state.removesuffix(WIDE), np.int32).tolist() if wide else list(state)
+        if self.used + len(tokens) > self._limits.context:
             return False
-        self.cells[seq] = [(self._next_cell + i, token) for i, token in enumerate(state)]
-        self._next_cell += len(state)
+        self.cells[seq] = [(self._next_cell + i, token) for i, token in enumerate(tokens)]
+        self._next_cell += len(tokens)
         return True
 
     def reset(self) -> None:

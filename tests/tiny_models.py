@@ -1,6 +1,7 @@
 """Writes tiny GGUFs with random weights and real tokenizers: `python -m tests.tiny_models mistral3-v13 OUT.gguf`.
 
 They load and decode in llama.cpp like their large relatives; their text is noise. The same kind gives the same bytes.
+`mistral3-vision DIR` writes two files that belong together: `model.gguf`, and `mmproj.gguf` with its vision encoder.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFWriter, PoolingType, TokenType
 
-from tests import tiny_weights
+from tests import tiny_vision, tiny_weights
 from tests.tiny_weights import Shape, bert, mamba, transformer
 
 SPECIAL_TOKENS = [  # rank order, as mistral-common's tokenizers for v3 and v7 have them
@@ -157,6 +158,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "llama-mean-tiny": partial(llama_tiny, pooling=PoolingType.MEAN),
     "bert-rank-tiny": partial(bert_tiny, pooling=PoolingType.RANK),
 }
+FOLDERS = {"mistral3-vision": partial(tiny_vision.write_folder, text_model=mistral3)}  # kinds of several files
 EMBEDDERS = ("bert-tiny", "bert-cls-tiny", "llama-last-tiny", "llama-mean-tiny", "bert-rank-tiny")  # they write no text
 
 
@@ -325,11 +327,12 @@ def _protobuf(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write a tiny GGUF with random weights.")
-    parser.add_argument("kind", choices=sorted(KINDS))
-    parser.add_argument("out", type=Path)
+    parser.add_argument("kind", choices=sorted((*KINDS, *FOLDERS)))
+    parser.add_argument("out", type=Path, help=f"the file; the folder of {', '.join(FOLDERS)}")
     arguments = parser.parse_args()
-    KINDS[arguments.kind](arguments.out)
-    print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")
+    (KINDS.get(arguments.kind) or FOLDERS[arguments.kind])(arguments.out)
+    for path in sorted(arguments.out.iterdir()) if arguments.out.is_dir() else [arguments.out]:
+        print(f"{path}: {path.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from ggufrun.api.chats.runs import Runs
+from ggufrun.api.images.images import Images
 from ggufrun.api.library.desk import Desk
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
@@ -43,6 +44,7 @@ class Gateway:
     chats: ChatStore | None = None  # None: none are kept
     runs: Runs = field(default_factory=Runs)
     library: Desk | None = None  # None: what is not served is not known
+    images: Images = field(default_factory=Images)
 
     def visible(self, key: Key | None) -> Sequence[ServedModel]:
         """What is served to the holder of a key, None where nobody needs one."""

@@ -16,7 +16,7 @@ from ggufrun.chat.style import OutputStyle
 from ggufrun.chat.system_prompts import with_system
 from ggufrun.chat.text import echoed, encode_text
 from ggufrun.chat.types import AnswerSettings, AnyRequest, ChatOptions, ChatRequest, Content, NamedTool, TextRequest
-from ggufrun.engine.types import GenerationRequest, Grammar, SamplingParams
+from ggufrun.engine.types import GenerationRequest, Grammar, Image, SamplingParams
 from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.errors import BudgetTooSmall, EmptyPrompt, OutOfRange, PromptTooLong, RequestError, SchemaError
 
@@ -50,12 +50,15 @@ class CompiledChat:
     skip_spaces: int  # leading spaces of the generated text that are left out
     single_call: bool  # the answer ends behind its first tool call
     check: AnswerCheck | None = None  # what the finished answer must pass
+    images: tuple[Image, ...] = ()
 
     def generation(self, id: int, choice: int) -> GenerationRequest:
         """The engine's request for one choice. Choice i is seeded with seed + i."""
         seed = self.sampling.seed
         sampling = self.sampling if seed is None else replace(self.sampling, seed=(seed + choice) % _SEEDS)
-        return GenerationRequest(id, self.prompt, sampling, self.max_tokens, self.min_tokens, self.grammar)
+        return GenerationRequest(
+            id, self.prompt, sampling, self.max_tokens, self.min_tokens, self.grammar, images=self.images
+        )
 
 
 class Compiler:
@@ -110,6 +113,7 @@ class Compiler:
             skip_spaces=0 if raw else self._skipped_spaces(encoded, grammar),
             single_call=calls and not chat.parallel_tool_calls,
             check=self._check(chat) if self._check is not None else None,
+            images=encoded.images,
         )
 
     def _settled(self, request: AnyRequest) -> tuple[ChatRequest, AnswerSettings]:

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 from ggufrun.chat.style import OutputStyle
 from ggufrun.chat.types import ChatRequest, Content, Message, TextChunk, ThinkingChunk
+from ggufrun.chat.vision import pictures_in
+from ggufrun.engine.types import Image
 from ggufrun.errors import EmptyPrompt, RequestError
 
 Dialect = Literal["mistral", "template"]
@@ -25,6 +27,7 @@ class EncodedPrompt:
     version: str = ""  # Mistral's tokenizer version, e.g. "v13"
     prefix_text: str = ""
     prefix_spaces: int = 0
+    images: tuple[Image, ...] = ()  # in the order of the prompt
 
 
 class NestedTooDeeply(RequestError):
@@ -55,6 +58,10 @@ class PromptEncoder(Protocol):
         """Whether the vocabulary has the tokens of `fill`."""
 
     @property
+    def supports_vision(self) -> bool:
+        """Whether the prompts may have pictures; where not, they are refused before."""
+
+    @property
     def reasoning_prompt(self) -> Content:
         """The system message that makes the model think; None where its format needs none."""
 
@@ -71,7 +78,7 @@ class PromptEncoder(Protocol):
 def refuse_empty(messages: Sequence[Message]) -> None:
     """Raise EmptyPrompt where there is nothing to answer: no message, or nothing but blank ones beside the system's."""
     asked = [message for message in messages if message.role not in ("system", "developer")]
-    if any(message.tool_calls or text_of(message).strip() for message in asked or messages):
+    if any(message.tool_calls or text_of(message).strip() for message in asked or messages) or pictures_in(asked):
         return
     raise EmptyPrompt
 

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 from ggufrun.chat.answer import Answer
 from ggufrun.chat.answer_check import Checkers
@@ -12,13 +14,18 @@ from ggufrun.chat.checked import held, shown
 from ggufrun.chat.compile import CompiledChat, Compiler
 from ggufrun.chat.merge import merged
 from ggufrun.chat.types import AnyRequest, ChatEvent, ChatRequest, Embeddings, Meter, ModelInfo, Started, TextDelta
+from ggufrun.chat.vision import pictures_in, refuse_unseen
 from ggufrun.engine.generation import Generation, GenerationService
 from ggufrun.engine.types import EngineEvent, Tokens
 from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.errors import EngineError, OutOfRange, RequestError
 
+_T = TypeVar("_T")
+
 DRAIN_S = 2.0  # how long a cancelled generation's statistics are waited for
 
+# Pictures take up to seconds and 1 GB to open. Requests without any must not wait for that.
+_PICTURES = ThreadPoolExecutor(2, "pictures")
 _Events = AsyncGenerator[tuple[int, EngineEvent], None]
 
 
@@ -51,7 +58,8 @@ class LocalChatModel:
         Closing the generator, and cancelling the task that reads it, cancels the request.
         """
         started = time.perf_counter()
-        compiled = await asyncio.to_thread(self._compiler.compile, request)
+        refuse_unseen(request, self._info)
+        compiled = await _in_thread(self._compiler.compile, request)
         attempt = partial(self._attempt, started=started, meter=meter or Meter())
         if compiled.check is None:
             events = attempt(compiled)
@@ -103,7 +111,8 @@ class LocalChatModel:
                 await events.aclose()
 
     async def tokens(self, request: AnyRequest) -> tuple[int, ...]:
-        return await asyncio.to_thread(self._compiler.tokens, request)
+        refuse_unseen(request, self._info)
+        return await _in_thread(self._compiler.tokens, request)
 
     async def count_tokens(self, request: AnyRequest) -> int:
         return len(await self.tokens(request))
@@ -135,6 +144,11 @@ class LocalChatModel:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(_drain(answer, events), DRAIN_S)
         return answer.completed()
+
+
+async def _in_thread(work: Callable[[AnyRequest], _T], request: AnyRequest) -> _T:
+    seen = isinstance(request, ChatRequest) and pictures_in(request.messages)
+    return await asyncio.get_running_loop().run_in_executor(_PICTURES if seen else None, work, request)
 
 
 async def _drain(answer: Answer, events: _Events) -> None:

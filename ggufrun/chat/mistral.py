@@ -31,9 +31,13 @@ from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from ggufrun.chat import types
 from ggufrun.chat.encoded import Dialect, EncodedPrompt, NestedTooDeeply, refuse_empty, text_of, thinking_of
 from ggufrun.chat.mistral_messages import Abilities, Conversation, convert_tool
+from ggufrun.chat.mistral_pictures import PictureTokens, knows_pictures
+from ggufrun.chat.pictures import Album, Pictures
 from ggufrun.chat.style import OutputStyle
 from ggufrun.chat.system_prompts import reasoning_prompt
 from ggufrun.chat.tool_check import bad_tool
+from ggufrun.chat.vision import Vision
+from ggufrun.engine.types import Image
 from ggufrun.errors import BadToolCall, MessageOrder, OptionError, RequestError
 
 _LAYOUTS: dict[TokenizerVersion, type[InstructTokenizerV3]] = {  # type: ignore[type-arg]  # generic in nothing that matters here
@@ -62,15 +66,20 @@ class MistralEncoder:
     dialect: Dialect = "mistral"
     supports_tools = True
 
-    def __init__(self, tekkenizer: Tekkenizer, template: str = "") -> None:
+    def __init__(self, tekkenizer: Tekkenizer, template: str = "", vision: Vision | None = None) -> None:
         """`template`, the GGUF's own, may know a system prompt that makes the model think.
 
+        With `vision` the prompts may have pictures, if the vocabulary knows any.
         Raises OptionError if the vocabulary lacks a special token that the version writes.
         """
         self._tekkenizer = tekkenizer
         self.version = tekkenizer.version.value
+        seeing = vision is not None and knows_pictures(tekkenizer)
+        self.supports_vision = seeing
+        self._pictures = Pictures(vision) if vision is not None and seeing else None
+        self._picture_tokens = PictureTokens(tekkenizer, vision) if vision is not None and seeing else None
         try:
-            self._layout = _LAYOUTS[tekkenizer.version](tekkenizer)
+            self._layout = _LAYOUTS[tekkenizer.version](tekkenizer, image_encoder=self._picture_tokens)
         except ValueError as error:
             hint = "Set the tokenizer version that fits this model."
             raise OptionError(f"Tokenizer version {self.version} does not fit: {error}.", hint) from error
@@ -84,6 +93,7 @@ class MistralEncoder:
         self._abilities = Abilities(
             thinking="[THINK]" in self._special and tekkenizer.version >= TokenizerVersion.v13,
             text_with_calls=tekkenizer.version >= TokenizerVersion.v7,
+            pictures_of_tools=tekkenizer.version >= TokenizerVersion.v15,
         )
         self.supports_thinking = self._abilities.thinking
         self.supports_fim = tekkenizer.is_special("[SUFFIX]") and tekkenizer.is_special("[PREFIX]")
@@ -95,7 +105,7 @@ class MistralEncoder:
     def encode(self, request: types.ChatRequest) -> EncodedPrompt:
         refuse_empty(request.messages)
         try:
-            tokens = self._encode(request)
+            tokens, images = self._encode(request)
         except MistralCommonException as error:
             raise _kind(error)(_one_line(error.message), "", "messages") from error
         except RecursionError as error:
@@ -113,6 +123,7 @@ class MistralEncoder:
             version=self.version,
             prefix_text=prefix,
             prefix_spaces=0 if thinking else len(prefix) - len(prefix.rstrip(" ")),  # mistral-common cuts them
+            images=images,
         )
 
     def fill(self, prefix: str, suffix: str) -> list[int]:
@@ -121,16 +132,19 @@ class MistralEncoder:
     def tokenize(self, text: str) -> list[int]:
         return self._tekkenizer.encode(text, bos=False, eos=False)
 
-    def _encode(self, request: types.ChatRequest) -> list[int]:
+    def _encode(self, request: types.ChatRequest) -> tuple[list[int], tuple[Image, ...]]:
         tools = () if request.tool_choice == "none" else request.tools
+        album = Album(self._pictures) if self._pictures else None
         wire: ChatCompletionRequest = ChatCompletionRequest(  # type: ignore[type-arg]  # generic in nothing that matters here
             model=self.version,  # serving mode wants a name; it is not encoded
-            messages=Conversation(self._abilities).convert(request.messages),
+            messages=Conversation(self._abilities, album).convert(request.messages),
             tools=[self._tool(index, tool) for index, tool in enumerate(tools)] or None,
             reasoning_effort=self._effort(request.options.reasoning_effort),
         )
         self._validator.validate_messages(wire.messages)
-        return self._layout.encode_instruct(self._normalizer.from_chat_completion_request(wire)).tokens
+        written = self._layout.encode_instruct(self._normalizer.from_chat_completion_request(wire))
+        pictures = self._picture_tokens.images(written.tokens, written.images) if self._picture_tokens else ()
+        return written.tokens, pictures
 
     def _tool(self, index: int, tool: types.Tool) -> Tool:
         """A valid tool definition. Agents send the same ones with every request."""

@@ -18,24 +18,30 @@ from mistral_common.protocol.instruct.tool_calls import Function, FunctionCall, 
 
 from ggufrun.chat import types
 from ggufrun.chat.encoded import text_of, thinking_of
+from ggufrun.chat.mistral_pictures import stand_in
+from ggufrun.chat.pictures import Album
 from ggufrun.chat.tool_history import ToolIds, tool_arguments, tool_name
+from ggufrun.chat.vision import pictures_in
+from ggufrun.errors import Unsupported
 
 MistralChunks = list[mistral_chunk.ContentChunk]
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a tokenizer version can write in an assistant's turn."""
+    """What a tokenizer version can write in an assistant's turn, and in a tool's."""
 
     thinking: bool
     text_with_calls: bool
+    pictures_of_tools: bool
 
 
 class Conversation:
     """Writes one conversation, message by message."""
 
-    def __init__(self, abilities: Abilities) -> None:
-        self._abilities = abilities
+    def __init__(self, abilities: Abilities, pictures: Album | None = None) -> None:
+        """`pictures` None: there are none in it."""
+        self._abilities, self._pictures = abilities, pictures
         self._ids = ToolIds()
 
     def convert(self, messages: tuple[types.Message, ...]) -> list[ChatMessage]:
@@ -50,9 +56,9 @@ class Conversation:
             elif message.role == "tool":
                 converted.append(self._tool(message))
             elif message.role == "user":
-                converted.append(UserMessage(content=_content(message)))
+                converted.append(UserMessage(content=self._content(message)))
             else:
-                converted.append(SystemMessage(content=_content(message)))
+                converted.append(SystemMessage(content=self._content(message)))
         return converted
 
     def _assistant(self, message: types.Message, prefix: bool) -> list[AssistantMessage]:
@@ -80,16 +86,36 @@ class Conversation:
         if not thinking or not self._abilities.thinking:
             return text_of(message, "\n\n")
         if isinstance(message.content, tuple):
-            return _chunks(message.content)
+            return self._chunks(message.content)
         chunks: MistralChunks = [mistral_chunk.ThinkChunk(thinking=thinking, closed=closed)]
         return [*chunks, mistral_chunk.TextChunk(text=message.content)] if message.content else chunks
 
     def _tool(self, message: types.Message) -> ToolMessage:
+        if not self._abilities.pictures_of_tools and (pictures := pictures_in([message])):
+            hint = "Send the image in a message of the user."
+            raise Unsupported("This model reads no images in tools' results.", hint, pictures[0].at)
         return ToolMessage(
-            content=_content(message),
+            content=self._content(message),
             tool_call_id=self._ids.of_result(message.tool_call_id),
             name=tool_name(message.name) if message.name else None,
         )
+
+    def _content(self, message: types.Message) -> str | MistralChunks:
+        return self._chunks(message.content) if isinstance(message.content, tuple) else message.content or ""
+
+    def _chunks(self, content: tuple[types.Chunk, ...]) -> MistralChunks:
+        chunks: MistralChunks = []
+        for chunk in content:
+            if isinstance(chunk, types.TextChunk):
+                chunks.append(mistral_chunk.TextChunk(text=chunk.text))
+            elif isinstance(chunk, types.ThinkingChunk):
+                thinking = "".join(part.text for part in chunk.thinking)
+                chunks.append(mistral_chunk.ThinkChunk(thinking=thinking, closed=chunk.closed))
+            elif isinstance(chunk, types.LinkedImage) or self._pictures is None:
+                raise Unsupported("An image is not here to be seen.", "Send the image itself.", chunk.at)
+            else:
+                chunks.append(stand_in(self._pictures.of(chunk)))
+        return chunks
 
 
 def _drop_text(converted: list[ChatMessage]) -> None:
@@ -108,18 +134,3 @@ def convert_tool(tool: types.Tool) -> Tool:
             strict=function.strict,
         )
     )
-
-
-def _content(message: types.Message) -> str | MistralChunks:
-    return _chunks(message.content) if isinstance(message.content, tuple) else message.content or ""
-
-
-def _chunks(content: tuple[types.TextChunk | types.ThinkingChunk, ...]) -> MistralChunks:
-    chunks: MistralChunks = []
-    for chunk in content:
-        if isinstance(chunk, types.TextChunk):
-            chunks.append(mistral_chunk.TextChunk(text=chunk.text))
-        else:
-            thinking = "".join(part.text for part in chunk.thinking)
-            chunks.append(mistral_chunk.ThinkChunk(thinking=thinking, closed=chunk.closed))
-    return chunks

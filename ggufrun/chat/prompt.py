@@ -10,6 +10,7 @@ from ggufrun.chat.mistral import MistralEncoder, parse_version
 from ggufrun.chat.tekken import NotTekken, is_tekken, rebuild_tekkenizer
 from ggufrun.chat.templated import CHATML, TemplateEncoder
 from ggufrun.chat.types import Capabilities
+from ggufrun.chat.vision import Vision
 from ggufrun.engine.vocabulary import Vocabulary
 
 __all__ = ["EncodedPrompt", "PromptEncoder", "capabilities", "prompt_encoder"]
@@ -18,19 +19,24 @@ _log = logging.getLogger(__name__)
 
 
 def prompt_encoder(
-    vocabulary: Vocabulary, *, template: str | None = None, version: str | None = None, efforts: Sequence[str] = ()
+    vocabulary: Vocabulary,
+    *,
+    template: str | None = None,
+    version: str | None = None,
+    efforts: Sequence[str] = (),
+    vision: Vision | None = None,
 ) -> PromptEncoder:
     """The encoder for a model. Takes about half a second for Mistral's 131,072 tokens: make it once.
 
     `template` is a Jinja template that replaces the GGUF's; `version` is the model card's Mistral tokenizer version,
-    `efforts` the reasoning efforts that it says a v15 model knows.
+    `efforts` the reasoning efforts that it says a v15 model knows. `vision` is what the model sees with, if it does.
     Raises OptionError for a template or a version that cannot be used.
     """
     embedded = vocabulary.metadata.get("tokenizer.chat_template", "")
     tekkenizer = _tekkenizer(vocabulary, version, efforts)
     # Fine-tunes keep Tekken's words and often change the format; their template then never says [INST].
     if tekkenizer and template is None and tekkenizer.is_special("[INST]") and (not embedded or "[INST]" in embedded):
-        return MistralEncoder(tekkenizer, embedded)
+        return MistralEncoder(tekkenizer, embedded, vision)
     plain = None
     if tekkenizer:
         exact = tekkenizer
@@ -43,7 +49,7 @@ def prompt_encoder(
 
 def capabilities(encoder: PromptEncoder) -> Capabilities:
     """What a chat model can be asked for. Tools always: a format that knows none has them described."""
-    return Capabilities(reasoning=encoder.supports_thinking, fim=encoder.supports_fim)
+    return Capabilities(reasoning=encoder.supports_thinking, fim=encoder.supports_fim, vision=encoder.supports_vision)
 
 
 def _tekkenizer(vocabulary: Vocabulary, version: str | None, efforts: Sequence[str]) -> Tekkenizer | None:

@@ -52,6 +52,7 @@ class TemplateEncoder:
 
     dialect: Dialect = "template"
     version = ""
+    supports_vision = False  # where a picture's tokens belong is another matter for every family
     reasoning_prompt: Content = None  # a template has its own
 
     def __init__(self, vocabulary: Vocabulary, source: str, plain: PlainTokenizer | None = None) -> None:

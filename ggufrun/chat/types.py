@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from ggufrun.engine.types import FinishReason, Stats
+from ggufrun.errors import cut
 
 
 class _Wire(BaseModel):
@@ -33,7 +34,29 @@ class ThinkingChunk(_Wire):
     closed: bool = True
 
 
-Content = str | tuple[TextChunk | ThinkingChunk, ...] | None
+class ImageChunk(_Wire):
+    """A picture: the bytes of its file, whose kind they say themselves. `at`: where the request has it, for errors."""
+
+    type: Literal["image"] = "image"
+    data: bytes = Field(exclude=True, repr=False)
+    at: str = Field(default="messages", exclude=True)
+
+
+class LinkedImage(_Wire):
+    """A picture that is still to be fetched: `api.images` makes an `ImageChunk` of it before a model sees it."""
+
+    type: Literal["image_url"] = "image_url"
+    url: str = Field(repr=False)
+    at: str = Field(default="messages", exclude=True)
+
+    @field_serializer("url")
+    def _short(self, url: str) -> str:
+        """For logs: a `data:` URL is a whole file."""
+        return cut(url, 100)
+
+
+Chunk = TextChunk | ThinkingChunk | ImageChunk | LinkedImage
+Content = str | tuple[Chunk, ...] | None
 
 
 class FunctionCall(_Wire):
@@ -356,7 +379,7 @@ class ChatModel(Protocol):
         """The request's prompt as token ids. Their number is what `Completed.prompt_tokens` would report."""
 
     async def count_tokens(self, request: AnyRequest) -> int:
-        """How many `tokens` there are."""
+        """How many `tokens` there are, pictures' included."""
 
     async def embed(self, inputs: Sequence[str | tuple[int, ...]]) -> Embeddings:
         """A vector for each text. Raises RequestError where the model makes none or a text is too long for it."""

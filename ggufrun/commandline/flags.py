@@ -20,6 +20,9 @@ _SAMPLING = (
 class AskFlags:
     """How one answer is asked for."""
 
+    image: Annotated[
+        list[Path] | None, Option(metavar="FILE", help="An image that goes with the prompt; may be repeated.")
+    ] = None
     system: Annotated[str | None, Option(metavar="TEXT", help='System prompt; "": none.')] = None
     temperature: Annotated[float | None, Option(metavar="X", help="0 (greedy) to 2.")] = None
     top_p: Annotated[float | None, Option(metavar="X", help="Keep the likeliest tokens up to this probability.")] = None
@@ -57,6 +60,10 @@ class LoadFlags:
     tensor_split: Annotated[str | None, Option(metavar="X,X", help="Share of the model on each device, 3,1.")] = None
     override_tensor: Annotated[list[str] | None, Option(metavar="RE=TYPE", help="Buffer type for tensors.")] = None
     lora: Annotated[list[str] | None, Option(metavar="FILE[:SCALE]", help="LoRA adapter; may be repeated.")] = None
+    mmproj: Annotated[
+        str | None,
+        Option(metavar="FILE|none", help="The part that sees images; without: mmproj*.gguf beside the model."),
+    ] = None
     chat_template: Annotated[Path | None, Option(metavar="FILE", help="Jinja template instead of the file's.")] = None
 
     def overrides(self) -> ModelOverrides:
@@ -84,6 +91,8 @@ class LoadFlags:
             given["override_tensors"] = split_overrides(self.override_tensor)
         if self.lora:
             given["loras"] = tuple(lora(one) for one in self.lora)
+        if self.mmproj is not None:
+            given["mmproj"] = self.mmproj
         ModelSettings(Path(), **given)  # checks the values now, before the model is looked for
         return given
 

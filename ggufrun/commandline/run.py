@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 from ggufrun.chat.types import ChatModel
+from ggufrun.chat.vision import refuse_unseen
 from ggufrun.commandline.flags import AskFlags, LoadFlags
 from ggufrun.commandline.opening import opened
 from ggufrun.errors import OptionError
 from ggufrun.settings import EngineOverrides
 from ggufrun.terminal.constraint import read_constraint
+from ggufrun.terminal.images import read_image
 from ggufrun.terminal.oneshot import answer_once
 from ggufrun.terminal.options import chat_options
 from ggufrun.terminal.piped import encodable, one_prompt
@@ -25,6 +27,7 @@ def run(model: str, prompt: str | None, ask: AskFlags, load: LoadFlags) -> None:
         options=chat_options(ask.sampling()),
         system=None if ask.system is None else encodable(ask.system, "--system"),
         constraint=read_constraint(ask.json_schema, ask.regex, ask.grammar),
+        images=[read_image(path) for path in ask.image or ()],
     )
     overrides = load.overrides()
     text = one_prompt(prompt, sys.stdin, sys.stderr)
@@ -55,4 +58,6 @@ async def _chat(model: ChatModel, session: Session, history: Path) -> None:
     from ggufrun.terminal.prompt import InputLine
 
     session.model, session.defaults = model.info.name, model.info.defaults
+    session.sees = model.info.capabilities.vision
+    refuse_unseen(session.ask(""), model.info)
     await Chat(model, session, InputLine(history), sys.stdout).run()

@@ -21,6 +21,7 @@ from ggufrun.doctor.reading import read_in_a_process
 from ggufrun.errors import EngineError, ModelFileError
 from ggufrun.figures import bandwidth, billions, gb, gib
 from ggufrun.fit.bandwidth import gpu_bandwidth
+from ggufrun.store.projectors import projector_for, projectors_beside
 from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.weights.quants import quant_of
 
@@ -146,10 +147,13 @@ def _model(found: ResolvedModel, on_progress: Progress | None, *, native: bool) 
 
 def _findings(found: ResolvedModel, on_progress: Progress | None, *, native: bool) -> Iterator[Finding]:
     yield from check_files(found)
-    projector = found.stored.projector() if found.stored else None
-    if projector:
-        yield check_projector(projector.path, found.card)
-    yield from check_sums([*found.shards, *([projector.path] if projector else [])], on_progress)
+    projector = projector_for(found, None)
+    meant = [projector.header.path] if projector.header is not None else projectors_beside(found)
+    checked = [check_projector(path, found.header, found.card) for path in meant]
+    if projector.note and all(finding.level == "ok" for finding in checked):  # sound, and perhaps another model's
+        checked = [Finding("mmproj", "warning", f"{projector.note}.", "Name it with --mmproj, or in ggufrun.toml.")]
+    yield from checked
+    yield from check_sums([*found.shards, *meant], on_progress)
     if native:
         yield from read_in_a_process(found.path, found.card.tokenizer if found.card else None)
 

@@ -18,6 +18,7 @@ from ggufrun.weights.fields import ArrayField
 from ggufrun.weights.ggml_types import TENSOR_TYPES
 from ggufrun.weights.header import Header, read_header
 from ggufrun.weights.known_bad import known_faults
+from ggufrun.weights.projectors import fault_of
 
 _SHORT_CONTEXT: Final = 2048
 _AGAIN: Final = "Download the file again, from a newer revision."
@@ -50,8 +51,8 @@ def tensor_types(header: Header) -> dict[str, int]:
     return dict(elements.most_common())
 
 
-def check_projector(path: Path, card: Card | None) -> Finding:
-    """The file beside the model that sees images for it (mmproj)."""
+def check_projector(path: Path, model: Header, card: Card | None) -> Finding:
+    """A file beside the model that may see images for it (mmproj)."""
     try:
         header = read_header(path)
     except ModelFileError as error:
@@ -61,6 +62,9 @@ def check_projector(path: Path, card: Card | None) -> Finding:
         return Finding("mmproj", "fault", says, _AGAIN)
     if faults := known_faults(card, "mmproj", header.metadata, _here_since(path), path.name):
         return Finding("mmproj", "fault", faults[0], "Delete it (`ggufrun rm`) and pull the model again.")
+    if fault := fault_of(header, model):
+        says = f"{path.name}: {fault}. It is left out: images cannot be seen."
+        return Finding("mmproj", "warning", says, "Put the mmproj file beside the model that was published with it.")
     return Finding("mmproj", "ok", f"{path.name} is a sound image projector.")
 
 

@@ -3,8 +3,8 @@
 `ggufrun.llama` implements it for real; the tests' fake backend implements it without a model.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
@@ -41,12 +41,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive tokens of one sequence in a batch; logits are wanted for the last `outputs` of them."""
+    """Consecutive tokens of one sequence in a batch; logits are wanted for the last `outputs` of them.
+
+    With `embeddings`, float32 [tokens, n_embd], those are computed, and the tokens only stand for them.
+    """
 
     seq: int
     start: int  # position of the first token
     tokens: Sequence[int]
     outputs: int
+    embeddings: npt.NDArray[np.float32] | None = field(default=None, compare=False)
 
 
 class Sampler(Protocol):
@@ -70,7 +74,10 @@ class Backend(Protocol):
         """Rows of others after which an unused cell has cost as much as it saves. None: it costs them nothing."""
 
     def decode(self, runs: Sequence[Run]) -> DecodeStatus:
-        """Compute all runs in one batch. On OK, output rows are numbered from 0 in the order of the runs."""
+        """Compute all runs in one batch. On OK, output rows are numbered from 0 in the order of the runs.
+
+        All of them have embeddings, or none.
+        """
 
     def logits(self, row: int) -> npt.NDArray[np.float32]:
         """A writable view, float32 [vocabulary], of an output row; valid until the next decode."""
@@ -102,6 +109,25 @@ class Backend(Protocol):
 
     def reset(self) -> None:
         """Rebuild the context after FATAL: every sequence is empty afterwards."""
+
+    def close(self) -> None: ...
+
+
+class EncodingStopped(Exception):
+    """A picture was given up on the way, as it was asked for."""
+
+
+class PictureEncoder(Protocol):
+    """What turns pictures into rows for the model. Owned by one thread, which need not be the backend's."""
+
+    def encode(
+        self, width: int, height: int, pixels: bytes, stopped: Callable[[], bool] = lambda: False
+    ) -> npt.NDArray[np.float32]:
+        """Embeddings, float32 [rows, n_embd], of an RGB picture. Takes from milliseconds to minutes.
+
+        `stopped` is asked now and then whether to give up: then EncodingStopped. Raises GgufrunError where it cannot;
+        its file is opened at the first call.
+        """
 
     def close(self) -> None: ...
 

@@ -1,5 +1,7 @@
 """Drafts from the text itself: what followed the last few tokens when they stood there before (edits, RAG, echo)."""
 
+from ggufrun.engine.image_tokens import ordinary
+
 NGRAM = 3
 PLACES = 32  # kept for one n-gram, the latest
 LOOK_BACK = 24  # tokens of context that tell places apart
@@ -36,7 +38,7 @@ class NgramDraft:
         draft = tokens[at : at + most]
         if len(draft) < most:  # the copy has caught up with the end: it repeats itself
             draft = (draft * (most // len(draft) + 1))[:most]
-        return draft
+        return draft[: ordinary(draft)]  # a picture that stands in the copied text cannot be said
 
     def observe(self, tokens: list[int], start: int) -> None:
         """Tokens from `start` on are new: score the guess made for the first of them, and index them."""

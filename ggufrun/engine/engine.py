@@ -4,15 +4,17 @@ import logging
 import time
 from collections.abc import Callable
 
-from ggufrun.engine.backend import Backend, DecodeStatus, MemoryKind, Run
+from ggufrun.engine.backend import Backend, DecodeStatus, MemoryKind, PictureEncoder, Run
 from ggufrun.engine.decide import Decider, token_logprob
 from ggufrun.engine.draft import NgramDraft
 from ggufrun.engine.grammar import GrammarCompiler, GrammarError
+from ggufrun.engine.image_tokens import fault
 from ggufrun.engine.kv_cache import KvCache
 from ggufrun.engine.pacer import Pacer
+from ggufrun.engine.pictures import PictureError, Pictures
 from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.preparation import Preparation
-from ggufrun.engine.scheduler import Generate, Item, Prefill, Scheduler
+from ggufrun.engine.scheduler import Generate, Item, Prefill, Scheduler, See, samples
 from ggufrun.engine.sequence import Sequence
 from ggufrun.engine.types import (
     EngineEvent,
@@ -29,7 +31,7 @@ from ggufrun.settings import EngineSettings
 log = logging.getLogger(__name__)
 
 MAX_DRAFT = 47
-PATIENCE_S = 0.02  # a step waits this long for a grammar or a saved state if there is nothing else to do
+PATIENCE_S = 0.02  # a step waits this long for a grammar, a saved state or a picture if there is nothing else to do
 
 
 class Engine:
@@ -41,6 +43,7 @@ class Engine:
         settings: EngineSettings,
         grammars: GrammarCompiler,
         store: PrefixStore | None = None,
+        encoder: PictureEncoder | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._backend, self._settings, self._clock = backend, settings, clock
@@ -49,6 +52,7 @@ class Engine:
         self._kv = KvCache(backend, settings.cached_sequences, settings.share_prefixes, store)
         waits = settings.share_prefixes and backend.memory is not MemoryKind.RECURRENT
         self._preparation = Preparation(grammars)
+        self._pictures = Pictures(encoder)
         self._scheduler = Scheduler(settings.parallel, waits, pauses=backend.memory is MemoryKind.SLIDING)
         self._pacer = Pacer(settings.gap_ms / 1000)
         self._decider = Decider(backend)
@@ -60,8 +64,10 @@ class Engine:
 
     def submit(self, request: GenerationRequest) -> None:
         """Queue a request. Its own faults become a `Failed` event of the next step."""
+        message = fault(request)
         if not 0 < len(request.prompt) < self._context:
             message = f"a prompt of {len(request.prompt)} tokens does not fit a context of {self._context}"
+        if message is not None:
             self._events.append(Failed(request.id, message))
             return
         sequence = Sequence(request, self._clock(), self._backend.new_sampler(request.sampling))
@@ -78,15 +84,16 @@ class Engine:
             self._finish(sequence)
 
     def step(self) -> list[EngineEvent]:
-        """One decode at most, and the events that came of it."""
+        """One decode of tokens and one of pictures at most, and the events that came of them."""
         self._receive()
         self._admit()
         plan = self._plan()
-        runs = [_run(item) for item in plan]
-        if plan and self._decode(plan, runs):
-            self._commit(plan, runs)
-        elif not plan:
+        # Without room for tokens there is none for pictures, which would take the cells that were just made free.
+        if self._compute([item for item in plan if not isinstance(item, See)]):
+            self._compute([item for item in plan if isinstance(item, See) and item.sequence.seq >= 0])
+        if not plan:
             self._kv.wait(PATIENCE_S)
+            self._pictures.wait(PATIENCE_S)
         events, self._events = self._events, []
         return events
 
@@ -107,6 +114,7 @@ class Engine:
     def close(self) -> None:
         self._preparation.close()
         self._decider.close()
+        self._pictures.close()
         self._kv.close()
         self._backend.close()
 
@@ -134,9 +142,10 @@ class Engine:
         self._scheduler.waiting.append(sequence)
 
     def _admit(self) -> None:
+        self._pictures.collect()
         for sequence in list(self._scheduler.waiting):
             if not self._scheduler.can_run_more():
-                return
+                return self._look_ahead()
             # Tokens whose logprobs are still owed must be computed, not found in the cache.
             scored = sequence.request.sampling.logprobs is not None
             known = sequence.tokens[: sequence.emitted] if scored else sequence.tokens
@@ -146,18 +155,46 @@ class Engine:
             running = [other.seq for other in self._scheduler.running]
             shared = self._kv.shared(source, held, running)
             if not self._scheduler.has_room(sequence, shared, self._kv.pinned(running), self._context):
-                return  # first come, first served: a shorter one behind must not starve this one
+                return self._look_ahead()  # first come, first served: no shorter one starves this one
+            if sequence.request.images and not self._will_see(sequence, known, held):
+                continue  # a picture is being encoded; meanwhile those behind it may go first
             if not self._kv.ready(sequence.request.id, known):
-                continue  # its saved state is being read; meanwhile those behind it may go first
+                continue  # or its saved state is being read
             slot = self._kv.acquire(sequence.request.id, known)
             if slot is None:
                 return
+            if not self._sees(sequence, slot.reused):  # less was found than was promised
+                self._kv.retire(slot.seq)
+                continue
             self._scheduler.start(sequence)
             sequence.seq, sequence.computed = slot.seq, slot.reused
+            sequence.release_rows()
             if sequence.admitted is None:
                 sequence.admitted = self._clock()
                 prompt = len(sequence.request.prompt)
                 sequence.cached, sequence.restored = min(slot.reused, prompt), min(slot.restored, prompt)
+
+    def _look_ahead(self) -> None:
+        """Nobody can begin now: meanwhile, encode pictures of the first in the queue that has some."""
+        sequence = next((each for each in self._scheduler.waiting if each.request.images), None)
+        if sequence is None or sequence.foreseen:
+            return
+        held = self._kv.match(sequence.tokens)[1]
+        if not self._scheduler.should_wait(sequence, held):  # else they are being computed for another one
+            sequence.foreseen = self._will_see(sequence, sequence.tokens, held)
+
+    def _will_see(self, sequence: Sequence, known: list[int], held: int) -> bool:
+        """Whether all pictures are encoded but those that the cache, memory or disk, promises to hold."""
+        waits = self._pictures.waits(sequence.request.id)  # asked first: looking into the disk cache takes longer
+        return not waits and self._sees(sequence, self._kv.promised(known, held))
+
+    def _sees(self, sequence: Sequence, computed: int) -> bool:
+        """Whether all pictures behind the first `computed` tokens are encoded; without pictures, always."""
+        try:
+            return self._pictures.ready(sequence, computed)
+        except PictureError as error:
+            self._fail(sequence, str(error))
+            return False
 
     # ---- plan
 
@@ -188,15 +225,23 @@ class Engine:
 
     # ---- decode
 
+    def _compute(self, plan: list[Item]) -> bool:
+        """Decode and commit the plan. False: nothing was computed."""
+        runs = [_run(item) for item in plan]
+        if plan and not self._decode(plan, runs):
+            return False
+        self._commit(plan, runs)
+        return True
+
     def _decode(self, plan: list[Item], runs: list[Run]) -> bool:
         """Compute the plan. False: nothing was computed and the plan is void."""
-        self._decider.begin([item.sequence for item in plan if _samples(item)])
+        self._decider.begin([item.sequence for item in plan if samples(item)])
         started = self._clock()
         status = self._backend.decode(runs)
         while status is DecodeStatus.NO_ROOM and self._kv.evict():
             status = self._backend.decode(runs)
         if status is DecodeStatus.OK:
-            prefill = sum(item.count for item in plan if isinstance(item, Prefill))
+            prefill = sum(item.count for item in plan if not isinstance(item, Generate))
             self._pacer.record(sum(len(run.tokens) for run in runs), prefill, self._clock() - started)
             return True
         self._decider.abandon()
@@ -250,8 +295,9 @@ class Engine:
         sequence = item.sequence
         self._kv.extend(sequence.seq, list(run.tokens))
         sequence.computed += len(run.tokens)
+        sequence.release_rows()
         logprobs = self._owed_logprobs(sequence, row, run.outputs)
-        if not _samples(item):
+        if not samples(item):
             total = len(sequence.request.prompt)
             if sequence.computed < total:
                 self._events.append(PromptProgress(sequence.request.id, sequence.computed, total, sequence.cached))
@@ -329,20 +375,22 @@ class Engine:
     def _end(self, sequence: Sequence, keep: bool) -> None:
         self._scheduler.remove(sequence)
         self._kv.forget(sequence.request.id)
+        self._pictures.forget(sequence.request.id)
+        sequence.rows.clear()
         sequence.sampler.close()
         if keep and sequence.seq >= 0:
             self._kv.retire(sequence.seq)
         sequence.seq = -1
 
 
-def _samples(item: Item) -> bool:
-    return isinstance(item, Generate) or item.completes
-
-
 def _run(item: Item) -> Run:
     """The item's tokens, and logits for each row that a token is still to be chosen or scored from."""
     sequence = item.sequence
     start = sequence.computed
+    if isinstance(item, See):
+        first = start - item.image.start
+        rows = sequence.rows[item.image.start][first : first + item.count]
+        return Run(sequence.seq, start, sequence.tokens[start : start + item.count], 0, rows)
     end = start + item.count if isinstance(item, Prefill) else len(sequence.tokens)
     tokens = sequence.tokens[start:end]
     draft = item.draft if isinstance(item, Generate) else ()

@@ -88,6 +88,11 @@ class KvCache:
         found = self._stored(tokens)
         return found is None or not self._loading.start(request, found)
 
+    def promised(self, tokens: list[int], held: int) -> int:
+        """About how many tokens `acquire` will find: the `held` ones, or more that are saved."""
+        found = self._stored(tokens) if self._loading is not None else None
+        return held if found is None else max(held, found.length)
+
     def wait(self, patience: float) -> None:
         """Wait up to `patience` seconds for the saved state that is being read, if one is."""
         if self._loading is not None:

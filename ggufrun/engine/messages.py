@@ -96,7 +96,7 @@ ToWorker = Start | Submit | Cancel | Stop
 FromWorker = LoadProgress | Ready | LoadFailed | Fatal | EngineEvent
 
 register((Start, Submit, Cancel, Stop))
-register((types.GenerationRequest, types.SamplingParams, types.Grammar))
+register((types.GenerationRequest, types.SamplingParams, types.Grammar, types.Image))
 register((LoadProgress, Ready, LoadFailed, Fatal))
 register((types.PromptProgress, types.Tokens, types.TokenLogprob, types.Finished, types.Stats, types.Failed))
 register((types.EmbeddingRequest, types.Embedded))

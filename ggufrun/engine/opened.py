@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ggufrun.engine.backend import Backend, EmbeddingBackend
+from ggufrun.engine.backend import Backend, EmbeddingBackend, PictureEncoder
 from ggufrun.engine.vocabulary import Vocabulary
 from ggufrun.settings import EngineSettings, ModelSettings
 
@@ -12,7 +12,7 @@ from ggufrun.settings import EngineSettings, ModelSettings
 class OpenedModel:
     """A model ready to compute. `key` names everything that a saved state depends on, for the disk cache.
 
-    That is: the model file's identity, the LoRA adapters, the KV type and the library's version.
+    That is: the model file's identity, the LoRA adapters, the vision encoder, the KV type and the library's version.
     """
 
     backend: Backend
@@ -22,6 +22,7 @@ class OpenedModel:
     parameters: int = 0
     context_train: int = 0
     memory_bytes: int = 0  # about, on all devices: weights and, where its size is known, the KV cache; 0: unknown
+    encoder: PictureEncoder | None = None  # None: the model sees no pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ggufrun.engine.prefix_tree import common_prefix
 from ggufrun.engine.sequence import Sequence
+from ggufrun.engine.types import Image
 
 MIN_GAIN = 16  # a prefix that is being computed is worth waiting for if it saves at least this many tokens
 HEADROOM = 8  # cells a running sequence is left to grow into before another one is admitted
@@ -31,7 +32,21 @@ class Generate:
     draft: tuple[int, ...] = ()
 
 
-Item = Prefill | Generate
+@dataclass(frozen=True, slots=True)
+class See:
+    """Compute the next `count` rows of a picture in a prompt, which never ends with one."""
+
+    sequence: Sequence
+    count: int
+    image: Image
+
+
+Item = Prefill | Generate | See
+
+
+def samples(item: Item) -> bool:
+    """Whether a token is chosen from its last row."""
+    return isinstance(item, Generate) or (isinstance(item, Prefill) and item.completes)
 
 
 class Scheduler:
@@ -99,7 +114,10 @@ class Scheduler:
         return victim
 
     def plan(self, batch: int, prefill: int, drafts: ReadOnly[Generate] = ()) -> list[Item]:
-        """The next step: all generating sequences, then prompts in `prefill` rows; at most `batch` rows."""
+        """The next step: all generating sequences, then prompts in `prefill` rows; at most `batch` rows.
+
+        Rows of pictures, which no batch has beside tokens, come last.
+        """
         drafted = {item.sequence.request.id: item for item in drafts}
         items: list[Item] = []
         for sequence in self.running:
@@ -109,11 +127,16 @@ class Scheduler:
                 items.append(item if rows <= batch else Generate(sequence))
                 batch -= rows if rows <= batch else sequence.pending
         room, planned = min(batch, prefill), {item.sequence.request.id for item in items}
+        pictures: list[Item] = []
         for sequence in self.running:
             if sequence.request.id not in planned and room > 0:
-                count = min(room, sequence.pending)
+                length, image = sequence.stretch()
+                count = min(room, length)
                 if sequence.pause > sequence.computed:
                     count = min(count, sequence.pause - sequence.computed)
-                items.append(Prefill(sequence, count, completes=count == sequence.pending))
+                if image is None:
+                    items.append(Prefill(sequence, count, completes=count == sequence.pending))
+                else:
+                    pictures.append(See(sequence, count, image))
                 room -= count
-        return items
+        return items + pictures

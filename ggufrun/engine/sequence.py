@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from ggufrun.engine.backend import Sampler
 from ggufrun.engine.draft import NgramDraft
 from ggufrun.engine.grammar import Constraint
-from ggufrun.engine.types import FinishReason, GenerationRequest, Stats
+from ggufrun.engine.image_tokens import internal
+from ggufrun.engine.types import FinishReason, GenerationRequest, Image, Stats
 
 # A generating sequence may owe a few forced tokens at once; a longer debt is computed in chunks, like a prompt.
 DECODE_ROWS = 32
@@ -17,7 +21,9 @@ class Sequence:
     arrived: float
     sampler: Sampler
     constraint: Constraint | None = None
-    tokens: list[int] = field(default_factory=list)  # prompt and all decided tokens
+    tokens: list[int] = field(default_factory=list)  # prompt and all decided tokens; stand-ins for pictures
+    rows: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)  # by `Image.start`, while still to compute
+    foreseen: bool = False  # all of its pictures were ready while it waited to begin
     seq: int = -1  # KV sequence id while running
     computed: int = 0  # leading tokens that are in the KV cache
     pause: int = 0  # a prefill chunk ends here: another request waits to share these leading tokens
@@ -35,7 +41,7 @@ class Sequence:
     preemptions: int = 0
 
     def __post_init__(self) -> None:
-        self.tokens = list(self.request.prompt)
+        self.tokens = internal(self.request)
         self.emitted = len(self.tokens)
 
     @property
@@ -50,7 +56,24 @@ class Sequence:
     @property
     def generating(self) -> bool:
         """Whether the next step yields a token at the usual cost, rather than working through a prompt."""
-        return self.generated > 0 and self.pending <= DECODE_ROWS
+        images = self.request.images  # whose rows may be owed again after a preemption
+        return self.generated > 0 and self.pending <= DECODE_ROWS and (not images or self.computed >= images[-1].end)
+
+    def stretch(self) -> tuple[int, Image | None]:
+        """How many of the pending tokens are computed in one way, and the picture whose rows they stand for, if any."""
+        for image in self.request.images:
+            if self.computed < image.start:
+                return image.start - self.computed, None
+            if self.computed < image.end:
+                return image.end - self.computed, image
+        return self.pending, None
+
+    def release_rows(self) -> None:
+        """Let go of pictures that are computed."""
+        self.foreseen = False
+        for image in self.request.images:
+            if image.end <= self.computed:
+                self.rows.pop(image.start, None)
 
     def remaining(self, context: int) -> int:
         """How many more tokens the answer may have."""

@@ -3,7 +3,7 @@
 The engine never sees HTTP, JSON or chat roles: token ids, sampling numbers, a grammar and a budget.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ggufrun.errors import EngineError
@@ -39,8 +39,27 @@ class Grammar:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture in a prompt, of whole patches, and the tokens that its rows of embeddings take the place of."""
+
+    start: int  # index of the first of them in the prompt
+    length: int
+    width: int  # pixels
+    height: int
+    pixels: bytes = field(repr=False)  # RGB, row by row from the top
+    key: str  # hash of size and pixels: equal keys are equal pictures
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One sequence to generate. `id` is unique within one service; `prompt` holds token ids, at least one."""
+    """One sequence to generate. `id` is unique within one service; `prompt` holds token ids, at least one.
+
+    `images` are in the order of the prompt, and something always stands behind the last one.
+    """
 
     id: int
     prompt: tuple[int, ...]
@@ -49,6 +68,7 @@ class GenerationRequest:
     min_tokens: int = 0  # end-of-generation tokens are banned before this many
     grammar: Grammar | None = None
     ignore_end: bool = False  # go on past end-of-generation tokens (benchmarks)
+    images: tuple[Image, ...] = ()
 
     @property
     def prompt_tokens(self) -> int:

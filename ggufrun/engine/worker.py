@@ -53,7 +53,7 @@ class Worker(WorkerLoop):
         self._store = _open_store(opened, settings)
         engine = settings.engine
         self._grammars = GrammarCompiler(opened.vocabulary, jump_forward=engine.jump_forward, wrap_up=engine.wrap_up)
-        self._engine = Engine(opened.backend, engine, self._grammars, self._store)
+        self._engine = Engine(opened.backend, engine, self._grammars, self._store, opened.encoder)
         self._held: list[EngineEvent] = []  # tokens that wait for company
         self._written = 0.0
         self._idle_work = True
@@ -122,7 +122,7 @@ class Worker(WorkerLoop):
             pass
         if self._store is not None:
             self._store.finish_writing(max(0.0, end - time.monotonic()))
-        self._engine.close()
+        # The engine is not closed: that waits for what its threads compute, which may take a picture's minutes.
 
 
 def merge_tokens(events: list[EngineEvent]) -> list[EngineEvent]:

@@ -16,6 +16,7 @@ from ggufrun.fit.shape import Shape
 _GAPS: Final = 1.1
 _GAPS_QUANTIZED: Final = 1.3  # a quantized cache is rotated on the way in
 _INPUTS: Final = 8 << 20
+PICTURES: Final = 256 << 20  # of the last pictures' embeddings, as in `engine.pictures`, which keeps them
 _COPIES: Final = 4  # of the inputs, where several GPUs work one after the other on several steps at once
 
 
@@ -74,6 +75,9 @@ def _rows(size: CacheSize) -> int:
 
 
 def projector_compute(width: int, feed_forward: int, image: int, patch: int) -> int:
-    """About what an image takes while it is read: llama.cpp is not asked about projectors."""
-    patches = min((image // max(1, patch)) ** 2, 6400)
-    return 4 * patches * (3 * width + feed_forward)
+    """About what the largest image takes while it is encoded: llama.cpp is not asked about projectors.
+
+    As much as made-up Pixtrals of four sizes took on the processor, or up to a sixth more.
+    """
+    patches = (image // max(1, patch)) ** 2
+    return int(4 * patches * (6 * width + 3.3 * feed_forward))

@@ -34,7 +34,7 @@ def _turned(task: Task, plan: Plan) -> Iterator[tuple[str, Task]]:
     if half >= 2048:
         yield f"--context {half}", replace(task, pinned=_pinned(task, context=half))
     if task.projector:
-        yield "--no-mmproj", replace(task, projector=0)
+        yield "--mmproj none", replace(task, projector=0, pictures=0)
     if task.engine.parallel > 1 and (task.shape.recurrent or any(kept.windowed for kept in task.shape.kept)):
         fewer = replace(task.engine, parallel=1)
         yield "--parallel 1", replace(task, engine=fewer)

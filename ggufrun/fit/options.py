@@ -19,5 +19,7 @@ def options_of(knobs: ModelOverrides, batch: int, parallel: int | None) -> str:
         words.append(f"--parallel {parallel}")
     if split := knobs.get("tensor_split"):
         words.append(f"--tensor-split {','.join(f'{share:g}' for share in split)}")
+    if mmproj := knobs.get("mmproj"):
+        words.append(f"--mmproj {shlex.quote(mmproj)}")
     words += [f"--override-tensor {shlex.quote(text)}" for text in knobs.get("override_tensors", ())]
     return " ".join(words)

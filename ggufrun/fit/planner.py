@@ -145,6 +145,7 @@ def _device_uses(task: Task, choice: Choice, measured: Measured | None) -> tuple
     if measured is not None:
         amounts = [measured.devices.get(name, Amounts()) for name in names]
     projector = [task.projector if i == found.projector_on else 0 for i in range(len(names))]
+    projector[-1] += task.pictures
     on_gpus = sum(
         amount.weights + amount.kv + amount.compute + beside
         for gpu, amount, beside in zip(machine.gpus, amounts, projector, strict=False)

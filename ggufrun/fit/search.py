@@ -71,6 +71,7 @@ class Search:
         projector_on = next((i for i, count in enumerate(layout.counts) if count), len(self._gpus))
         needs = [use.weights + use.kv + use.compute for use in uses]
         needs[projector_on] += task.projector
+        needs[-1] += task.pictures
         shared = 0
         fits = True
         for gpu, need in zip(self._gpus, needs, strict=False):

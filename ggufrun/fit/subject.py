@@ -55,14 +55,23 @@ class Subject:
 
         return shape_of(self.headers, self.scale)
 
+    @property
+    def picture_bytes(self) -> int:
+        """What encoded pictures take of RAM, at most."""
+        if self.projector is None:
+            return 0
+        from ggufrun.fit.compute import PICTURES
+
+        return PICTURES
+
     @cached_property
     def projector_bytes(self) -> int:
         """What the mmproj takes beside the model: its weights, and about what it computes with."""
-        from ggufrun.fit.compute import projector_compute
-
         header = self.projector
         if header is None:
             return 0
+        from ggufrun.fit.compute import projector_compute
+
         width, feed_forward, image, patch = (
             header.integer(f"clip.vision.{key}") or least
             for key, least in (

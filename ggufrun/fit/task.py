@@ -26,7 +26,8 @@ class Task:
     pinned: ModelOverrides
     engine: EngineSettings
     default_context: int
-    projector: int  # bytes
+    projector: int  # bytes, where the first layers are
+    pictures: int  # bytes of RAM beside it
     exact: bool  # the headers are this very file's
     extra: Mapping[str, int] = field(default_factory=dict)
 
@@ -46,6 +47,7 @@ class Task:
             engine=wishes.engine,
             default_context=subject.context,
             projector=subject.projector_bytes,
+            pictures=subject.picture_bytes,
             exact=subject.scale == 1.0,
         )
 

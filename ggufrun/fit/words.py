@@ -103,8 +103,9 @@ def _context(task: Task, choice: Choice) -> Iterator[str]:
 def _images(task: Task) -> Iterator[str]:
     if task.projector:
         yield (
-            f"{gib(task.projector)} of it are kept for the part that sees images, for when images are used; "
-            "--no-mmproj plans without."
+            f"{gib(task.projector + task.pictures)} of it are kept for when images are used: the weights of what sees "
+            f"them, about what the largest takes while it is encoded, and up to {gib(task.pictures)} of encoded ones; "
+            "--mmproj none plans without."
         )
 
 

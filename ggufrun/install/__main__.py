@@ -31,11 +31,12 @@ def tasks(name: str, arguments: list[str], environment: Environment) -> tuple[se
         return {"demo"}, [[environment.program("ggufrun"), *arguments]]
     if name == "test" and arguments:
         return both, [[*module, "pytest", *arguments]]
-    if name == "test":  # models one after the other: each takes every core
-        pytest = [*module, "pytest", "-q"]
+    if name == "test":
+        pytest, two = [*module, "pytest", "-q"], ["-n", "2", "--dist", "loadfile"]
         return both, [
-            [*pytest, "-n", "2", "--dist", "loadfile", "-m", "not model and not slow"],
-            [*pytest, "-m", "model and not slow"],
+            [*pytest, *two, "-m", "not model and not browser and not slow"],
+            [*pytest, *two, "-m", "browser and not slow"],
+            [*pytest, "-m", "model and not browser and not slow"],  # one after the other: each takes every core
         ]
     if name == "test-all":
         return both, [[*module, "pytest", "-m", "slow or not slow", *arguments]]

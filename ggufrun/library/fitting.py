@@ -21,22 +21,27 @@ from ggufrun.hub.spec import parse_spec
 from ggufrun.hub_errors import HubUnreachable
 from ggufrun.library.machines import machine_of
 from ggufrun.library.plans import in_short, plan_json, smaller_json
+from ggufrun.store.projectors import NONE, projector_for
 from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.userconfig import data_folder
 from ggufrun.weights.cards import Card, load_cards
-from ggufrun.weights.folders import is_projector, model_folders
+from ggufrun.weights.folders import model_folders
 from ggufrun.weights.header import Header, read_header
 from ggufrun.weights.notation import Notation
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be planned. `spec` may also be a .gguf file; `mmproj`: with what sees images."""
+    """What is to be planned. `spec` may also be a .gguf file."""
 
     spec: str
     revision: str | None
     wishes: Wishes
-    mmproj: bool
+
+    @property
+    def mmproj(self) -> str | None:
+        """What sees images, as `ModelOverrides` has it."""
+        return self.wishes.pinned.get("mmproj")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +97,8 @@ def _local(asked: Asked, cards: Sequence[Card]) -> ResolvedModel | None:
     return None
 
 
-def _subject(found: ResolvedModel, mmproj: bool) -> Subject:
-    projector = _projector_beside(found) if mmproj else None
-    return Subject(found.path, found.headers(), found.name, found.card, projector)
-
-
-def _projector_beside(found: ResolvedModel) -> Header | None:
-    """The mmproj that came with a stored model; of a file that was named, the only one beside an only model."""
-    files = sorted(found.path.parent.glob("*.gguf"))
-    projectors = [file for file in files if is_projector(file.name)]
-    if found.stored is not None:
-        projectors = [each.path for each in found.stored.projectors]
-    elif len(projectors) > 1 or len(files) - len(projectors) != len(found.shards):
-        return None
-
-    def rank(file: Path) -> int:
-        told = found.card.projector_rank(file.name) if found.card else None
-        return len(projectors) if told is None else told
-
-    try:
-        return read_header(min(projectors, key=rank)) if projectors else None
-    except ModelFileError:  # no part of the model itself
-        return None
+def _subject(found: ResolvedModel, mmproj: str | None) -> Subject:
+    return Subject(found.path, found.headers(), found.name, found.card, projector_for(found, mmproj).header)
 
 
 def _chosen(asked: Asked, cards: Sequence[Card], machine: Machine, measure: Measure | None) -> _Found:
@@ -127,11 +112,15 @@ def _chosen(asked: Asked, cards: Sequence[Card], machine: Machine, measure: Meas
         listing = client.list(wanted, asked.revision)
     except HubUnreachable as error:
         return _here(asked, error)
-    projector = projector_of(listing, wanted.card) if asked.mmproj else None
+    projector = projector_of(listing, wanted.card) if asked.mmproj is None else _file(asked.mmproj)
     choosing = Choosing(client, listing, machine, asked.wishes, card=wanted.card, projector=projector, measure=measure)
     if wanted.quant is not None:
         return _Found(choosing.subject(listing.quant(wanted.quant)))
     return _best(choosing)
+
+
+def _file(mmproj: str) -> Header | None:
+    return None if mmproj == NONE else read_header(Path(os.path.expanduser(mmproj)))
 
 
 def _best(choosing: Choosing) -> _Found:

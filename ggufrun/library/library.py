@@ -74,7 +74,7 @@ class Library:
     def fit(self, wanted: Wanted) -> Json:
         from ggufrun.library.fitting import Asked, fitted, fitted_json
 
-        asked = Asked(wanted.spec, wanted.revision, _wishes(wanted), wanted.mmproj)
+        asked = Asked(wanted.spec, wanted.revision, _wishes(wanted))
         return fitted_json(fitted(asked, gpu=wanted.gpu, ram=wanted.ram))
 
     def machine(self) -> Json:
@@ -125,7 +125,8 @@ def _wishes(wanted: Wanted) -> "Wishes":
     """Raises OptionError."""
     from ggufrun.library.wishes import wishes_for
 
-    return wishes_for(wanted.spec, wanted.pinned, wanted.engine)
+    pinned = wanted.pinned if wanted.mmproj else ModelOverrides(**{**wanted.pinned, "mmproj": "none"})
+    return wishes_for(wanted.spec, pinned, wanted.engine)
 
 
 def _told(report: Report) -> "Callable[[Progress], None]":

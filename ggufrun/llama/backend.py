@@ -31,21 +31,14 @@ class LlamaBackend:
     """One context over a model, which it owns. One thread uses it."""
 
     def __init__(self, model: Model, plan: ContextPlan) -> None:
-        self.model, self.plan = model, plan
+        self.model = model
         self._vocab = ll.llama_model_get_vocab(model.handle)
         self._vocabulary = int(ll.llama_vocab_n_tokens(self._vocab))
-        self._context: Any = open_context(model, plan)
-        self._kv: Any = ll.llama_get_memory(self._context)
-        self._limits = Limits(
-            # llama.cpp rounds up to 256 cells; the number that was asked for is the one that callers quote
-            context=plan.context,
-            batch=int(ll.llama_n_batch(self._context)),
-            sequences=plan.sequences,
-            vocabulary=self._vocabulary,
-        )
-        self._batch = Batch(self._limits.batch)
+        self._context: Any = None
+        self._kv: Any = None
         self._rows: npt.NDArray[np.float32] | None = None  # the output rows, once asked for
         self._outputs = 0
+        self.reopen(plan)
 
     @classmethod
     def load(
@@ -156,9 +149,22 @@ class LlamaBackend:
         return False
 
     def reset(self) -> None:
+        self.reopen(self.plan)
+
+    def reopen(self, plan: ContextPlan) -> None:
+        """Another context over the same weights, empty. Raises OutOfMemory or OptionError; then there is none."""
         self._free()
-        self._context = open_context(self.model, self.plan)
+        self.plan = plan
+        self._context = open_context(self.model, plan)
         self._kv = ll.llama_get_memory(self._context)
+        self._limits = Limits(
+            # llama.cpp rounds up to 256 cells; the number that was asked for is the one that callers quote
+            context=plan.context,
+            batch=int(ll.llama_n_batch(self._context)),
+            sequences=plan.sequences,
+            vocabulary=self._vocabulary,
+        )
+        self._batch = Batch(self._limits.batch)
 
     def close(self) -> None:
         self._free()

@@ -1,7 +1,7 @@
 """Making a llama_context: sizes, threads, KV types. What is done with one is in `backend`."""
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llama_cpp import llama_cpp as ll
@@ -63,6 +63,10 @@ class ContextPlan:
             kv_type=settings.kv_type,
             flash_attention=flash_attention(settings, on_cpu),
         )
+
+    def other_attention(self) -> "ContextPlan":
+        """The same numbers added up in another order: without flash attention, or with it where this has none."""
+        return replace(self, flash_attention=_FLASH["on" if self.flash_attention == _FLASH["off"] else "off"])
 
 
 def flash_attention(settings: ModelSettings, on_cpu: bool) -> int:

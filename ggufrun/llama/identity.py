@@ -17,14 +17,16 @@ _SPLIT = re.compile(r"-00001-of-(\d{5})\.gguf$")
 
 
 def state_key(settings: ModelSettings, flash_attention: int) -> str:
-    """Equal keys: a state saved by one process is right in another. Raises OSError if a file is gone.
+    """Equal keys: a state saved by one process is right in another. Raises OSError if a file of the model is gone.
 
     `flash_attention` is llama.cpp's number for what was settled on, since it decides how values lie in the cache.
     """
-    files = [_digest(path) for path in split_files(settings.path)]
-    loras = [f"lora {_digest(lora.path)} {lora.scale}" for lora in settings.loras]
+    files = [digest(path) for path in split_files(settings.path)]
+    loras = [f"lora {digest(lora.path)} {lora.scale}" for lora in settings.loras]
+    # What stands for a picture in a state is named by the picture alone, so the encoder is named here.
+    vision = [f"mmproj {_digest_or_none(Path(settings.mmproj))}"] if settings.mmproj is not None else []
     cache = f"kv {settings.kv_type} flash {flash_attention}"
-    return "\n".join([*files, *loras, cache, library.version()])
+    return "\n".join([*files, *loras, *vision, cache, library.version()])
 
 
 def split_files(first: Path) -> list[Path]:
@@ -36,7 +38,16 @@ def split_files(first: Path) -> list[Path]:
     return [first.with_name(f"{stem}-{index:05}-of-{count}.gguf") for index in range(1, int(count) + 1)]
 
 
-def _digest(path: Path) -> str:
+def _digest_or_none(path: Path) -> str | None:
+    """None where there is no such file: the first picture will say so."""
+    try:
+        return digest(path)
+    except OSError:
+        return None
+
+
+def digest(path: Path) -> str:
+    """What a file is known by: its size, its ends and samples between them. Raises OSError."""
     size = path.stat().st_size
     total = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:

@@ -6,9 +6,10 @@ Importing `llama_cpp.llama_cpp` also runs its package's `__init__` (the high-lev
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from llama_cpp import llama_cpp as ll
 
@@ -57,6 +58,11 @@ def start() -> None:
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would otherwise start gdb, and hang where it may not
     ll.llama_log_set(_listener.callback, None)
     ll.llama_backend_init()
+
+
+def listen(set_callback: Callable[[Any, None], object]) -> None:
+    """Hear another library's log, as llama.cpp's own is heard."""
+    set_callback(_listener.callback, None)
 
 
 @contextmanager

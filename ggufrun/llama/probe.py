@@ -37,7 +37,7 @@ RAM: Final = "RAM"
 LAST_WORDS_S: Final = 30.0  # what was asked is answered in this time after the last line, or not at all
 
 _NOT_WEIGHTS: Final = ModelOverrides(
-    context=None, threads=None, kv_type="f16", flash_attention="auto", mmap=False, mlock=False, loras=()
+    context=None, threads=None, kv_type="f16", flash_attention="auto", mmap=False, mlock=False, loras=(), mmproj=None
 )
 
 Json = dict[str, Any]
@@ -62,7 +62,7 @@ class Prober:
             return {"error": {"type": "CannotMeasure", "why": f"{type(error).__name__}: {error}"}}
 
     def _measure(self, question: Json) -> Json:
-        settings = _settings(question["settings"])
+        settings = settings_of(question["settings"])
         engine = EngineSettings(**{**question.get("engine", {}), "disk_cache": None})
         model = self._lay_out(settings)
         embeds = makes_embeddings(model.metadata)
@@ -141,7 +141,7 @@ def _devices(_: Json) -> list[Json]:
     return found
 
 
-def _settings(raw: Json) -> ModelSettings:
+def settings_of(raw: Json) -> ModelSettings:
     """ModelSettings out of JSON, whose lists are its tuples."""
     values: Json = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
     values["path"] = Path(raw["path"])

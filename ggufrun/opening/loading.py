@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypedDict, TypeVar
 
@@ -24,6 +25,7 @@ from ggufrun.errors import GgufrunError, OptionError
 from ggufrun.llama.pooling import makes_embeddings
 from ggufrun.llama.vocabulary import LlamaVocabulary
 from ggufrun.opening.planning import Planning
+from ggufrun.opening.seeing import Sight
 from ggufrun.opening.starting import load
 from ggufrun.settings import EngineOverrides, EngineSettings, ModelOverrides
 from ggufrun.store.resolve import ResolvedModel, resolve
@@ -63,10 +65,12 @@ async def open_model(
     found = resolve(spec, home)
     defaults = load_user_settings(home / FILE_NAME).for_model(*names(found, name))
     template = _read_template(chat_template or defaults.chat_template)
-    planning = Planning(spec, found, {**defaults.model, **overrides}, _engine(engine, defaults), home)
+    given = {**defaults.model, **overrides}
+    sight = Sight.of(found, given, templated=template is not None)
+    planning = Planning(spec, found, given, _engine(engine, defaults), home, sight)
     async with AsyncExitStack() as stack:
         # The worker loads while we read the vocabulary.
-        async with _beside(_read, found, template) as reading:
+        async with _beside(_read, found, template, sight) as reading:
             loaded = await load(planning, on_progress, sparing=sparing)
             service = await stack.enter_async_context(aclosing(loaded.service))
             reader = await reading
@@ -92,15 +96,18 @@ async def _beside(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
 class _Reader:
     """The parent's half of a model: its vocabulary, prompts and grammars, without the weights."""
 
-    def __init__(self, found: ResolvedModel, vocabulary: LlamaVocabulary, template: str | None) -> None:
+    def __init__(self, found: ResolvedModel, vocabulary: LlamaVocabulary, template: str | None, sight: Sight) -> None:
         self._found, self._vocabulary = found, vocabulary
         version, efforts = (found.card.tokenizer, found.card.efforts) if found.card else (None, ())
-        self._encoder = prompt_encoder(vocabulary, template=template, version=version, efforts=efforts)
+        self._encoder = prompt_encoder(
+            vocabulary, template=template, version=version, efforts=efforts, vision=sight.vision
+        )
+        self._sight = sight if self._encoder.supports_vision else sight.blinded(found.name)
         self._grammars = GrammarFactory(vocabulary)
 
     @classmethod
-    def open(cls, found: ResolvedModel, template: str | None) -> "_Reader":
-        return cls(found, LlamaVocabulary.from_path(found.path), template)
+    def open(cls, found: ResolvedModel, template: str | None, sight: Sight) -> "_Reader":
+        return cls(found, LlamaVocabulary.from_path(found.path), template, sight)
 
     def warm(self) -> None:
         try:
@@ -113,7 +120,9 @@ class _Reader:
         answering = answer_settings(self._found.card, defaults)
         grammars = self._grammars
         compiler = Compiler(self._vocabulary, self._encoder, grammars, loaded.context, answering, grammars.check)
-        info = _info(self._found, service, capabilities(self._encoder), answering, note, name)
+        noted = "; ".join(filter(None, (note, self._sight.note)))
+        info = _info(self._found, service, capabilities(self._encoder), answering, noted, name)
+        info = replace(info, memory_bytes=info.memory_bytes + self._sight.bytes(self._found))
         return LocalChatModel(info, self._vocabulary, compiler, service)
 
 
@@ -132,8 +141,9 @@ class _EmbeddingReader:
         return EmbeddingModel(info, self._vocabulary, service)
 
 
-def _read(found: ResolvedModel, template: str | None) -> _Reader | _EmbeddingReader:
-    return _EmbeddingReader(found) if makes_embeddings(found.header.metadata) else _Reader.open(found, template)
+def _read(found: ResolvedModel, template: str | None, sight: Sight) -> _Reader | _EmbeddingReader:
+    embeds = makes_embeddings(found.header.metadata)
+    return _EmbeddingReader(found) if embeds else _Reader.open(found, template, sight)
 
 
 def _info(

@@ -19,6 +19,7 @@ from ggufrun.fit.remembered import KNOBS
 from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.settings import EngineSettings, ModelOverrides
 from ggufrun.store.resolve import ResolvedModel
+from ggufrun.weights.header import Header
 
 _RAM: Final = "RAM"
 
@@ -64,12 +65,19 @@ class Measuring:
         """The free bytes of all devices."""
         return {_RAM: self._machine.ram_free, **{gpu.name: gpu.free for gpu in self._machine.gpus}}
 
-    def planned(self, spec: str, found: ResolvedModel, pinned: Mapping[str, Any], engine: EngineSettings) -> Planned:
-        """Without the part that sees images: it is not loaded. `ggufrun fit` keeps room for it.
+    def planned(
+        self,
+        spec: str,
+        found: ResolvedModel,
+        pinned: Mapping[str, Any],
+        engine: EngineSettings,
+        projector: Header | None = None,
+    ) -> Planned:
+        """With room for the part that sees images, which is loaded when it is used.
 
         Raises OutOfMemory where it cannot fit, and nothing is pinned that says to try all the same.
         """
-        subject = Subject(found.path, found.headers(), found.name, found.card)
+        subject = Subject(found.path, found.headers(), found.name, found.card, projector)
         plan = self._plan(subject, _kept(subject, pinned), engine)
         command = _command(spec, pinned, engine)
         if not plan.fits and not pinned.keys() & set(KNOBS):

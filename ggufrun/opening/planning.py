@@ -20,6 +20,7 @@ from ggufrun.llama import library
 from ggufrun.llama.context import DEFAULT_CONTEXT
 from ggufrun.llama.hardware import available_memory, total_memory
 from ggufrun.llama.pooling import longest_input, makes_embeddings
+from ggufrun.opening.seeing import Sight
 from ggufrun.settings import EngineSettings, KvType, ModelSettings
 from ggufrun.store.resolve import ResolvedModel
 from ggufrun.weights.cards import Card
@@ -50,11 +51,19 @@ class Planning:
     """For one model that is to be opened. `given`: what the user set, on the command line or in ggufrun.toml."""
 
     def __init__(
-        self, spec: str, found: ResolvedModel, given: Mapping[str, Any], engine: EngineSettings, home: Path
+        self,
+        spec: str,
+        found: ResolvedModel,
+        given: Mapping[str, Any],
+        engine: EngineSettings,
+        home: Path,
+        sight: Sight | None = None,
     ) -> None:
-        """`spec`: what the user calls the model. Raises OptionError."""
+        """`spec`: what the user calls the model. `sight`: what it sees with. Raises OptionError."""
         self._spec, self._found, self._engine = spec, found, engine
-        self._settings = ModelSettings(found.path, **given)
+        self._sight = sight or Sight()
+        self._sight_bytes = self._sight.bytes(found)
+        self._settings = ModelSettings(found.path, **{**given, "mmproj": self._sight.path})
         self._pinned = {name: value for name, value in given.items() if value not in (None, "auto")}
         self._plans, self._afresh = RememberedPlans(home / FOLDER), False
         self._embeds = makes_embeddings(found.header.metadata)
@@ -72,7 +81,8 @@ class Planning:
             return None
         free = {"RAM": available_memory()}
         plain, kept = self._plain(free), self._kept(free)
-        needed = self._found.size + kv_bytes(self._found.header, plain.knobs.context, plain.settings.kv_type)
+        cache = kv_bytes(self._found.header, plain.knobs.context, plain.settings.kv_type)
+        needed = self._found.size + cache + self._sight_bytes
         obvious = needed <= _OBVIOUS * free["RAM"]
         # What was planned with less while memory was short is not needed now; what was found by failing is.
         if kept is not None and (kept.given_up or not obvious):
@@ -121,8 +131,9 @@ class Planning:
         self._afresh = True
 
     def _planned(self, here: "Measuring", free: Mapping[str, int]) -> Choice:
-        planned = here.planned(self._spec, self._found, self._pinned, self._engine)
-        choice = self._choice(ModelSettings(self._found.path, **{**self._pinned, **planned.overrides}), free)
+        planned = here.planned(self._spec, self._found, self._pinned, self._engine, self._sight.projector)
+        settings = {**self._pinned, **planned.overrides, "mmproj": self._sight.path}
+        choice = self._choice(ModelSettings(self._found.path, **settings), free)
         engine = replace(self._engine, batch=planned.batch)
         return replace(choice, engine=engine, note=planned.note, measured=True)
 
@@ -159,9 +170,13 @@ class Planning:
         return Choice(settings, self._engine, knobs, free=free)
 
     def _key(self) -> str:
-        engine, pinned = self._engine, sorted(self._pinned.items())
+        engine, pinned = self._engine, sorted({**self._pinned, **self._seen()}.items())
         wanted = (pinned, engine.parallel, engine.batch, engine.cached_sequences, self._context)
         return key_of(self._found.shards, self._total, library.version(), wanted)
+
+    def _seen(self) -> Mapping[str, int]:
+        """What a plan has to be made anew for."""
+        return {"mmproj": self._sight_bytes} if self._sight_bytes else {}
 
 
 def trained_context(card: Card | None, header: Header) -> int:

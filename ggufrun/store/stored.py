@@ -60,19 +60,6 @@ class StoredModel:
             return wanted in called or wanted in (each.rpartition(":")[0] for each in called)
         return f"{wanted}:{tag.lower()}" in called
 
-    def projector(self) -> StoredFile | None:
-        """The one that the card prefers, else the first."""
-        card = self.card
-        if card is None or not card.mmproj:
-            return next(iter(self.projectors), None)
-        ranked = [(card.projector_rank(file.path.name), at) for at, file in enumerate(self.projectors)]
-        best = (
-            min((rank, at) for rank, at in ranked if rank is not None)
-            if any(r is not None for r, _ in ranked)
-            else None
-        )
-        return None if best is None else self.projectors[best[1]]
-
 
 def card_of(cards: Sequence[Card], path: Path, repo: str = "") -> Card | None:
     """The card of a file, by its name or by the repository that it came from."""

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ggufrun.chat.types import ChatOptions, Message
 from ggufrun.errors import OptionError
+from ggufrun.terminal.images import from_json, images_of, text_of, to_json
 from ggufrun.terminal.options import given_options, options_from_json
 from ggufrun.terminal.session import Session
 
@@ -44,7 +45,7 @@ def save(session: Session, path: Path) -> None:
         "format": FORMAT,
         "model": session.model,
         "settings": given_options(session.options),
-        "messages": [message.model_dump(exclude_defaults=True) for message in (*head, *session.messages)],
+        "messages": [to_json(message) for message in (*head, *session.messages)],
     }
     try:
         _replace(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
@@ -56,11 +57,14 @@ def load(path: Path) -> Saved:
     """Read a saved conversation. Raises `OptionError` that says what is wrong with the file."""
     document = _document(path)
     try:
-        messages = _MESSAGES.validate_python(document.get("messages"))
+        written = document.get("messages")
+        messages = _MESSAGES.validate_python([*map(from_json, written)] if isinstance(written, list) else written)
     except ValidationError as error:
         first = error.errors()[0]
         where = "/".join(str(part) for part in ("messages", *first["loc"]))
         raise OptionError(f"{path}: {where}: {first['msg']}.", "Correct it there.") from error
+    except ValueError as error:
+        raise OptionError(f"{path}: {error}.", "Correct it there.") from error
     try:
         options = options_from_json(document.get("settings", {}))
     except OptionError as error:
@@ -100,9 +104,9 @@ def _check_turns(path: Path, messages: tuple[Message, ...], first: int) -> None:
 
 
 def _text(path: Path, message: Message, number: int) -> str:
-    if not isinstance(message.content, str):
+    if not isinstance(message.content, str) and not (message.role == "user" and images_of(message)):
         raise OptionError(f"{path}: messages/{number} has no text.", 'Give "content" a string.')
-    return message.content
+    return text_of(message)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from ggufrun.chat.types import ChatOptions
 from ggufrun.errors import OptionError
 from ggufrun.terminal import archive
+from ggufrun.terminal.images import named, read_image
 from ggufrun.terminal.options import NONE, OPTIONS, default_options, find, given_options, set_option
 from ggufrun.terminal.session import Session
 
@@ -120,8 +121,21 @@ def _load(session: Session, rest: str) -> Outcome:
     return Outcome(tuple(lines))
 
 
+def _image(session: Session, rest: str) -> Outcome:
+    if rest == NONE:
+        session.images = []
+    elif (path := _path(rest)) is not None:
+        if not session.sees:
+            hint = "Its mmproj file is what it lacks: `ggufrun pull` fetches it, --mmproj FILE names it."
+            raise OptionError(f"{session.model} cannot see images.", hint)
+        session.images = [*session.images, read_image(path)]
+    if not session.images:
+        return Outcome(("No image goes with the next message; /image FILE attaches one.",))
+    return Outcome((f"With the next message: {', '.join(map(named, session.images))}.",))
+
+
 def _clear(session: Session, rest: str) -> Outcome:
-    session.messages = []
+    session.messages, session.images = [], []
     return Outcome(("A new conversation; the system prompt and the settings stay.",))
 
 
@@ -151,6 +165,7 @@ COMMANDS: Mapping[str, Command] = {
     "/set": Command(
         "/set NAME VALUE", "set an option, as in /set temperature 0.3; alone: show them; default: take it back", _set
     ),
+    "/image": Command("/image FILE", "send an image with the next message; alone: show which; none: none", _image),
     "/retry": Command("/retry", "ask the last message again, with a new seed", _retry),
     "/save": Command("/save FILE", "write the conversation to a JSON file", _save),
     "/load": Command("/load FILE", "go on with a saved conversation", _load),

@@ -102,7 +102,7 @@ class CommandCompleter(Completer):
         command, space, rest = line.partition(" ")
         if not space:
             yield from _matching(command, COMMANDS)
-        elif command in ("/save", "/load"):
+        elif command in ("/save", "/load", "/image"):
             yield from self._paths.get_completions(Document(rest), complete_event)
         elif command == "/system":
             yield from _matching(rest, ("none", "default"))

@@ -4,9 +4,10 @@ import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ggufrun.chat.types import AnswerSettings, ChatOptions, ChatRequest, Constraint, Message
+from ggufrun.chat.types import AnswerSettings, ChatOptions, ChatRequest, Constraint, ImageChunk, Message
 from ggufrun.errors import OptionError
 from ggufrun.terminal.answer import Answer
+from ggufrun.terminal.images import images_of, text_of, user_message
 
 
 @dataclass(slots=True)
@@ -18,6 +19,8 @@ class Session:
     system: str | None = None  # None: the model's default; "": none
     constraint: Constraint | None = None
     messages: list[Message] = field(default_factory=list)
+    images: list[ImageChunk] = field(default_factory=list)  # that go with the next message
+    sees: bool = True  # the model
     file: Path | None = None  # where the conversation was saved to or loaded from
     defaults: AnswerSettings = field(default_factory=AnswerSettings)  # the model's
     first_system: str | None = field(init=False)  # the command line's, as `system`
@@ -32,7 +35,7 @@ class Session:
 
     def ask(self, text: str) -> ChatRequest:
         """The request for a new turn. The conversation stays as it is until `keep`."""
-        return self._request((*self.messages, Message(role="user", content=text)), self.options)
+        return self._request((*self.messages, user_message(text, self.images)), self.options)
 
     def ask_again(self) -> ChatRequest:
         """The request for another answer to the last turn, with a new seed. Raises `OptionError` if there is none."""
@@ -45,11 +48,12 @@ class Session:
         reply = Message(role="assistant", content=answer.text, reasoning_content=answer.thinking or None)
         turns = [message for message in request.messages if message.role != "system"]
         self.messages = [*turns, reply]
+        sent = images_of(turns[-1])
+        self.images = [image for image in self.images if all(image is not each for each in sent)]
 
     def last_text(self) -> str:
         """The last user message, as it was typed."""
-        content = self.messages[-2].content if len(self.messages) > 1 else ""
-        return content if isinstance(content, str) else ""
+        return text_of(self.messages[-2]) if len(self.messages) > 1 else ""
 
     def _request(self, turns: tuple[Message, ...], options: ChatOptions) -> ChatRequest:
         head = (Message(role="system", content=self.system),) if self.system else ()

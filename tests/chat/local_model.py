@@ -26,6 +26,7 @@ class FakeEncoder:
     supports_tools: bool = True
     supports_thinking: bool = False
     supports_fim: bool = False
+    supports_vision: bool = False
     reasoning_prompt: Content = None
 
     def encode(self, request: ChatRequest) -> EncodedPrompt:

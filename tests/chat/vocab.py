@@ -32,7 +32,7 @@ _LATER = {
     "v13": ("[THINK]", "[/THINK]"),
     "v15": ("[MODEL_SETTINGS]", "[/MODEL_SETTINGS]"),
 }
-_LAYOUTS: dict[str, Any] = {
+LAYOUTS: dict[str, Any] = {
     "v3": InstructTokenizerV3,
     "v7": InstructTokenizerV7,
     "v11": InstructTokenizerV11,
@@ -73,7 +73,7 @@ def reference(version: str) -> Any:
     tekkenizer._special_tokens_reverse_vocab = {name: rank for rank, name in enumerate(names)}
     tekkenizer._version, tekkenizer._model_settings_builder = number, builder
     return MistralTokenizer(
-        _LAYOUTS[version](tekkenizer), get_validator(number, ValidationMode.test), get_normalizer(number, builder)
+        LAYOUTS[version](tekkenizer), get_validator(number, ValidationMode.test), get_normalizer(number, builder)
     )
 
 

@@ -20,6 +20,7 @@ from ggufrun.weights.cards import Bad, Card
 from ggufrun.weights.header import read_header
 from tests.doctor.files import with_fields
 from tests.store.stores import Stores
+from tests.tiny_vision import mmproj
 from tests.weights.gguf_bytes import FLOAT32, STRING, UINT32, field, gguf, tensor, text, write
 
 MEDIUM = "mistral3.rope.scaling.yarn_log_multiplier"
@@ -125,10 +126,29 @@ def test_projectors(tmp_path: Path) -> None:
     bad = Bad.model_validate_json('{"what": "mmproj", "key": "general.architecture", "value": "clip", "reason": "x"}')
     model = write(tmp_path / "mmproj.gguf", gguf([ARCHITECTURE], [TENSOR], data=512))
     cut = write(tmp_path / "mmproj-cut.gguf", good.read_bytes()[:80])
-    assert check_projector(good, None).level == "ok"
-    assert [check_projector(path, None).level for path in (model, cut)] == ["fault", "fault"]
-    small(tmp_path / "m.gguf")
-    assert check_projector(good, carded(tmp_path / "m.gguf", bad).card).level == "fault"
+    header = small(tmp_path / "m.gguf").header
+    assert [check_projector(path, header, None).level for path in (model, cut)] == ["fault", "fault"]
+    assert check_projector(good, header, carded(tmp_path / "m.gguf", bad).card).level == "fault"
+    blind = check_projector(good, header, None)
+    assert blind.level == "warning" and "images cannot be seen" in blind.says
+
+
+def test_the_projector_beside_a_model(tiny_vision: Path, tmp_path: Path) -> None:
+    def said() -> list[tuple[str, str]]:
+        section = model_section(resolve(str(tmp_path / "model.gguf")), native=False)
+        return [(each.level, each.says) for each in section.findings if each.topic == "mmproj"]
+
+    (tmp_path / "model.gguf").symlink_to(tiny_vision / "model.gguf")
+    assert said() == []
+    mmproj(tmp_path / "mmproj-Q8_0.gguf", text=128)
+    ((level, says),) = said()
+    assert level == "warning" and "another model" in says
+    (tmp_path / "mmproj-F16.gguf").symlink_to(tiny_vision / "mmproj.gguf")
+    assert said() == [("ok", "mmproj-F16.gguf is a sound image projector.")]
+    (tmp_path / "mmproj-Q8_0.gguf").unlink()
+    (tmp_path / "other.gguf").symlink_to(tiny_vision / "model.gguf")
+    ((level, says),) = said()
+    assert level == "warning" and "may be that of other.gguf" in says
 
 
 @pytest.mark.parametrize(

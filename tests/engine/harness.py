@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ggufrun.engine.backend import PictureEncoder
 from ggufrun.engine.engine import Engine
 from ggufrun.engine.grammar import GrammarCompiler
+from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.types import EngineEvent, Failed, Finished, GenerationRequest, PromptProgress, Tokens
 from ggufrun.settings import EngineSettings
-from tests.fake_backend import END, FakeBackend, next_token
+from tests.fake_backend import END, PICTURE, FakeBackend, next_token, rows_of
 
 
 @dataclass
@@ -29,9 +31,15 @@ class Clock:
         return 0.01 * self._backend.steps + 0.0005 * sum(len(r.tokens) for b in self._backend.batches for r in b)
 
 
-def make_engine(backend: FakeBackend, settings: EngineSettings, grammars: GrammarCompiler | None = None) -> Engine:
+def make_engine(
+    backend: FakeBackend,
+    settings: EngineSettings,
+    grammars: GrammarCompiler | None = None,
+    store: PrefixStore | None = None,
+    encoder: PictureEncoder | None = None,
+) -> Engine:
     compiler = grammars or GrammarCompiler.__new__(GrammarCompiler)  # no request of these tests has a grammar
-    return Engine(backend, settings, compiler, clock=Clock(backend))
+    return Engine(backend, settings, compiler, store, encoder, clock=Clock(backend))
 
 
 def record(outcomes: dict[int, Outcome], events: Sequence[EngineEvent]) -> None:
@@ -61,6 +69,8 @@ def run(engine: Engine, most: int = 20_000, each: Callable[[], None] = lambda: N
 def alone(request: GenerationRequest, context: int) -> list[int]:
     """What the fake model answers when nothing else happens."""
     tokens = list(request.prompt)
+    for image in request.images:
+        tokens[image.start : image.end] = [PICTURE + row for row in rows_of(image.pixels)]
     most = request.max_tokens if request.max_tokens is not None else context
     while len(tokens) < context and len(tokens) - len(request.prompt) < most:
         token = next_token(tokens)

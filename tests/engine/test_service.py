@@ -26,6 +26,7 @@ from ggufrun.engine.types import (
 )
 from ggufrun.errors import EngineBusy, EngineClosed, EngineError
 from tests.engine.harness import alone
+from tests.engine.painted import asked, picture
 from tests.engine.services import CONTEXT, ask, failure, first_tokens, read, settings, until
 from tests.engine.worker_models import BAD_TOP_K, HANG, PRINT, RAISE
 
@@ -217,6 +218,16 @@ async def test_close_kills_what_does_not_stop(fresh: Service, monkeypatch: pytes
     await fresh.aclose()
     assert not psutil.pid_exists(pid)  # the second one has waited too
     await asyncio.to_thread(thread.join)
+
+
+async def test_close_does_not_wait_for_a_picture_that_is_being_encoded(tmp_path: Path) -> None:
+    service = await Service.start(settings("seeing_slowly", tmp_path / "began"))
+    service.submit(asked(1, picture(1), [5]))
+    await until((tmp_path / "began").exists)
+    process = service._process
+    assert process is not None
+    await service.aclose()
+    assert process.ending() == "exit status 0" and not process.given_up
 
 
 async def test_close_before_ready() -> None:

@@ -5,7 +5,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from ggufrun.engine.backend import DecodeStatus, Run
 from ggufrun.engine.opened import OpenedModel
@@ -105,6 +109,25 @@ def good(model: ModelSettings, engine: EngineSettings, progress: Progress) -> Op
         progress(percent / 100)
     backend = ObedientBackend(context=model.context or 2048)
     return OpenedModel(backend, FakeVocabulary({}), "a fake model", "fake 0M", parameters=7, context_train=4096)
+
+
+class SlowEncoder:
+    """Says at `began` that it has begun, and does not end for ten minutes, whoever asks it to."""
+
+    def __init__(self, began: Path) -> None:
+        self._began = began
+
+    def encode(self, width: int, height: int, pixels: bytes, stopped: object = None) -> npt.NDArray[np.float32]:
+        self._began.touch()
+        time.sleep(600)
+        raise RuntimeError("not reached")
+
+    def close(self) -> None:
+        pass
+
+
+def seeing_slowly(model: ModelSettings, engine: EngineSettings, progress: Progress) -> OpenedModel:
+    return replace(good(model, engine, progress), encoder=SlowEncoder(model.path))
 
 
 def damaged(model: ModelSettings, engine: EngineSettings, progress: Progress) -> OpenedModel:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from gguf.constants import GGMLQuantizationType as Type
 
+from ggufrun.fit.compute import PICTURES
 from ggufrun.weights.header import read_header
 from tests import shapes
 from tests.hub.fake_hub import FakeHub
@@ -113,14 +114,26 @@ def test_files_that_are_no_models(home: Home, tmp_path: Path) -> None:
 def test_a_projector_beside_the_file(home: Home, shape: Shapes, tmp_path: Path) -> None:
     model = tmp_path / "model.gguf"
     model.symlink_to(shape("dense"))
-    projector(tmp_path / "mmproj-F16.gguf")
+    projector(tmp_path / "mmproj-F16.gguf", 512)
     weights = sum(tensor.size or 0 for tensor in read_header(tmp_path / "mmproj-F16.gguf").tensors)
     told = fit(home, str(model), "--gpu", "8GiB")
-    assert told["mmproj_bytes"] > weights and told["devices"][0]["mmproj_bytes"] == told["mmproj_bytes"]
-    assert [device["mmproj_known"] for device in told["devices"]] == ["estimated", None]
+    gpu, ram = told["devices"]
+    assert gpu["mmproj_bytes"] > weights and ram["mmproj_bytes"] == PICTURES
+    assert told["mmproj_bytes"] == gpu["mmproj_bytes"] + PICTURES
+    assert [device["mmproj_known"] for device in (gpu, ram)] == ["estimated", "estimated"]
     done = home.ggufrun("fit", str(model))
     assert re.search(r"^RAM .* weights and KV and compute measured; images estimated", done.stdout, re.MULTILINE)
-    assert fit(home, str(model), "--gpu", "8GiB", "--no-mmproj")["mmproj_bytes"] == 0
+    without = fit(home, str(model), "--gpu", "8GiB", "--mmproj", "none")
+    assert without["mmproj_bytes"] == 0 and without["options"].endswith("--mmproj none")
+
+
+def test_a_projector_given_by_hand(home: Home, shape: Shapes, tmp_path: Path) -> None:
+    projector(tmp_path / "eyes.gguf", 512)
+    projector(tmp_path / "others.gguf", 64)
+    told = fit(home, str(shape("dense")), "--gpu", "8GiB", "--mmproj", str(tmp_path / "eyes.gguf"))
+    assert told["mmproj_bytes"] > PICTURES and f"--mmproj {tmp_path}/eyes.gguf" in told["options"]
+    done = home.ggufrun("fit", str(shape("dense")), "--mmproj", str(tmp_path / "others.gguf"))
+    assert done.returncode == 2 and "makes embeddings of 64 numbers" in done.stderr
 
 
 def test_the_flagship_on_the_hub(hub: FakeHub, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ggufrun.fit.compute import projector_compute
 from ggufrun.fit.machine import Machine
 from ggufrun.fit.placement import Use
 from ggufrun.fit.probe import Probe
@@ -89,3 +90,18 @@ def test_gemma(probe: Probe, gemma_path: Path) -> None:
 
 def test_the_demo_model(probe: Probe, demo_path: Path) -> None:
     compare(probe, demo_path)
+
+
+@pytest.mark.parametrize(
+    ("width", "feed_forward", "image", "mib"),
+    [
+        (1024, 4096, 784, 244),
+        (1024, 4096, 1540, 904),
+        (1024, 2048, 1120, 276),
+        (512, 4096, 1120, 414),
+        (1664, 8192, 1120, 832),
+    ],
+)
+def test_an_image_takes_about_what_it_took(width: int, feed_forward: int, image: int, mib: int) -> None:
+    """`mib`: by how much a process grew while a made-up Pixtral of two layers encoded one (llama-cpp-python 0.3.36)."""
+    assert 0.95 < projector_compute(width, feed_forward, image, 14) / (mib << 20) < 1.16

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from ggufrun.engine.pictures import CACHE_BYTES
 from ggufrun.errors import OptionError
+from ggufrun.fit.compute import PICTURES
 from ggufrun.fit.machine import described_machine
 from ggufrun.fit.plan import Plan
 from ggufrun.fit.planner import make_plan
@@ -206,14 +208,22 @@ def test_the_projector_takes_room_on_the_gpu() -> None:
     projector = header_of("ministral-3b", 512)  # any tensors will do
     size = sum(tensor.size or 0 for tensor in projector.tensors)
     seeing = make_plan(subject_of("small-24b", projector=projector), machine_of(24), Wishes(), None)
-    assert seeing.devices[0].mmproj > size and seeing.devices[1].mmproj == 0
+    assert seeing.devices[0].mmproj > size and seeing.devices[1].mmproj == PICTURES == CACHE_BYTES
     check_room(seeing)
     assert seeing.devices[0].mmproj_known == "estimated" and any(
         "for when images are used" in why for why in seeing.why
     )
     assert not any("images" in why for why in plan_of("small-24b", machine_of(24)).why)
     knobs = [gain.knob for gain in _gained("small-24b", machine_of(17), projector=projector).gains]
-    assert "--no-mmproj" in knobs
+    assert "--mmproj none" in knobs
+
+
+def test_the_projector_shortens_the_context_where_there_is_little_ram() -> None:
+    subject = subject_of("ministral-3b", projector=header_of("ministral-3b", 512))
+    plans = [make_plan(subject, machine_of(ram=ram / 10), Wishes(), None) for ram in range(80, 92)]
+    shorter = [plan.fits for plan in plans if plan.context < subject.context]
+    assert shorter[0] is False and shorter[-1] is True and shorter == sorted(shorter)  # none is planned too long
+    assert sum(shorter) >= 3
 
 
 def test_a_smaller_batch_is_the_last_resort_before_ram() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from gguf import GGUFWriter
 
 from tests import tiny_models
+from tests.tiny_weights import Shape
 from tests.weights.gguf_bytes import small
 
 MIB: Final = 1 << 20
@@ -48,15 +49,15 @@ def split_model(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.gguf"))}
 
 
-def projector(path: Path) -> bytes:
-    """An mmproj file with a header that makes sense. Nothing loads it."""
+def projector(path: Path, width: int = Shape.dim) -> bytes:
+    """An mmproj file with a header that makes sense, for a model of this width. Nothing loads it."""
     writer = GGUFWriter(path, "clip")
     writer.add_type("mmproj")
     writer.add_bool("clip.has_vision_encoder", True)
     writer.add_string("clip.projector_type", "pixtral")
     for key, value in (
         ("image_size", 64), ("patch_size", 16), ("embedding_length", 32), ("feed_forward_length", 64),
-        ("block_count", 1), ("attention.head_count", 2), ("projection_dim", 64),
+        ("block_count", 1), ("attention.head_count", 2), ("projection_dim", width),
     ):  # fmt: skip
         writer.add_uint32(f"clip.vision.{key}", value)
     writer.add_tensor("v.patch_embd.weight", np.ones((32, 3, 16, 16), dtype=np.float16))

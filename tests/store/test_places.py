@@ -40,8 +40,7 @@ def test_our_own_folders(stores: Stores) -> None:
     assert set(models) == {f"{STEM}-Q4_K_M", "other", "cut"}
     small, other = models[f"{STEM}-Q4_K_M"], models["other"]
     assert small.card is not None and (small.card.name, small.quant) == ("mistral-small-3.2", "Q4_K_M")
-    projector = small.projector()
-    assert projector is not None and projector.path.name == "mmproj-F16.gguf"
+    assert [file.path.name for file in small.projectors] == ["mmproj-F16.gguf"] and not other.projectors
     assert (other.quant, len(other.files), other.size) == ("Q8_0", 2, 2 * len(shard_bytes(1, 2)))
     assert models["cut"].partial is not None
 
@@ -61,8 +60,7 @@ def test_the_hub_cache(stores: Stores) -> None:
     assert split.files[1].path == last and split.path.parent == last.parent  # where llama.cpp looks for the others
     assert all(file.checksum == file.path.readlink().name for file in split.files)
     assert split.card is not None and split.card.name == "mistral-small-3.2"
-    projector = split.projector()
-    assert projector is not None and projector.path.name == "mmproj-F16.gguf"  # as the card prefers it
+    assert {file.path.name for file in split.projectors} == {"mmproj-BF16.gguf", "mmproj-F16.gguf"}
 
 
 def test_a_quant_that_two_snapshots_share_is_one_and_one_that_changed_is_two(stores: Stores) -> None:

@@ -59,7 +59,7 @@ def admin(server: Served, home: Path) -> Iterator[httpx.Client]:
     """As this machine's user manages it."""
     (place,) = (home / "run").glob("*.json")
     headers = {"Authorization": f"Bearer {json.loads(place.read_text())['token']}"}
-    with httpx.Client(base_url=server.client.base_url, headers=headers) as client:
+    with httpx.Client(base_url=server.client.base_url, headers=headers, timeout=60) as client:
         yield client
 
 

@@ -38,7 +38,7 @@ def test_eight_users_at_once(browser: Browser, keyed: Served, keys: list[str]) -
     with ExitStack() as stack:
         users = [stack.enter_context(tab(browser, address)) for _ in keys]
         clients = [
-            stack.enter_context(httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}))
+            stack.enter_context(httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=60))
             for key in keys
         ]
         chats = [

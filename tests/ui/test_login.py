@@ -99,7 +99,7 @@ def test_every_address_asks(server: Served) -> None:
 
 def test_what_gradio_would_fetch_for_others_is_not_there(server: Served, home: Path) -> None:
     boss = make_key(home, "boss", "admin")
-    with httpx.Client(base_url=server.client.base_url) as client:
+    with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
         assert log_in(client, boss).status_code == 303 and client.get("/").status_code == 200
         for path in NOBODYS:
             assert client.get(f"/gradio_api/{path}").status_code == 404, path
@@ -112,7 +112,7 @@ def test_what_gradio_would_fetch_for_others_is_not_there(server: Served, home: P
 
 def test_cross_site_and_foreign_origins_are_refused(server: Served, home: Path) -> None:
     key = make_key(home, "carl")
-    with httpx.Client(base_url=server.client.base_url) as client:
+    with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
         for headers in ({"Origin": "https://example.org"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "example.org"}):
             refused = log_in(client, key, **headers)
             assert refused.status_code == 403 and not client.cookies, headers
@@ -126,7 +126,7 @@ def test_cross_site_and_foreign_origins_are_refused(server: Served, home: Path) 
 
 def test_wrong_keys_are_slowed_down(server: Served, home: Path) -> None:
     key = make_key(home, "dora")
-    with httpx.Client(base_url=server.client.base_url) as client:
+    with httpx.Client(base_url=server.client.base_url, timeout=60) as client:
         told = set()
         for wrong in ("gr-wrong", "", " ", "é", "x" * 10_000):
             refused = log_in(client, wrong)

@@ -50,7 +50,7 @@ def test_behind_a_proxy(proxied: tuple[Served, str], *, stripped: bool) -> None:
     server, key = proxied
     before = "" if stripped else "/llm"
     headers = {"Host": "ai.example.org", "X-Forwarded-Proto": "https", "Origin": "https://ai.example.org"}
-    with httpx.Client(base_url=server.client.base_url, headers=headers) as client:
+    with httpx.Client(base_url=server.client.base_url, headers=headers, timeout=60) as client:
         page = client.get(f"{before}/", headers={"Accept": "text/html"})
         assert page.status_code == 401 and 'action="/llm/login"' in page.text
         reply = client.post(f"{before}/login", data={"key": key})

@@ -98,4 +98,4 @@ async def count_message_tokens(body: MessagesBody, call: Begun) -> dict[str, int
     check_fields(body, call)
     request = body.to_request()
     async with call.model(body.model) as model:
-        return {"input_tokens": await model.count_tokens(request)}
+        return {"input_tokens": await call.gateway.images.count(model, request)}

@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
 
 from ggufrun.api.conversation.incoming import Body
-from ggufrun.chat.types import FunctionCall, Message, TextChunk, ThinkingChunk, ToolCall
+from ggufrun.api.images.sources import from_source, result_of
+from ggufrun.chat.types import FunctionCall, LinkedImage, Message, TextChunk, ThinkingChunk, ToolCall
 from ggufrun.errors import OutOfRange, Unsupported, cut
+
+_SOURCE: Final = 'Of an image: {"type": "base64", "media_type": …, "data": …} or {"type": "url", "url": …}.'
 
 
 class Block(Body):
@@ -23,7 +28,7 @@ class Block(Body):
     tool_use_id: str | None = None
     content: "str | tuple[Block, ...] | None" = None
     is_error: bool | None = None
-    source: dict[str, Any] | None = None
+    source: Annotated[dict[str, Any] | None, Field(description=_SOURCE)] = None
     cache_control: dict[str, Any] | None = None
 
 
@@ -32,7 +37,7 @@ class AnthropicMessage(Body):
     content: str | tuple[Block, ...]
 
 
-_REFUSED: Final = {"image": "This model cannot see images.", "document": "Documents are not read here."}
+_REFUSED: Final = {"image": "Images belong to the user's messages.", "document": "Documents are not read here."}
 
 
 def to_messages(messages: Sequence[AnthropicMessage]) -> list[Message]:
@@ -52,22 +57,21 @@ def to_messages(messages: Sequence[AnthropicMessage]) -> list[Message]:
 def _user(role: Literal["user", "system"], blocks: Sequence[Block], at: str) -> list[Message]:
     """The results of tools first: nothing may stand between them and their calls."""
     results: list[Message] = []
-    texts: list[TextChunk] = []
+    parts: list[TextChunk | LinkedImage] = []
     for index, block in enumerate(blocks):
         if block.type == "tool_result":
             results.append(_result(block, f"{at}.{index}"))
         else:
-            texts.append(_text(block, f"{at}.{index}"))
-    return [*results, Message(role=role, content=tuple(texts))] if texts or not results else results
+            parts.append(_seen(block, f"{at}.{index}"))
+    return [*results, Message(role=role, content=tuple(parts))] if parts or not results else results
 
 
 def _result(block: Block, at: str) -> Message:
-    content = block.content or ""
-    if not isinstance(content, str):
-        content = "\n".join(_text(each, f"{at}.content.{index}").text for index, each in enumerate(content))
-    if block.is_error:
-        content = f"Error: {content}"
-    return Message(role="tool", content=content, tool_call_id=block.tool_use_id)
+    said = "Error: " if block.is_error else ""
+    if block.content is None or isinstance(block.content, str):
+        return Message(role="tool", content=f"{said}{block.content or ''}", tool_call_id=block.tool_use_id)
+    parts = [_seen(each, f"{at}.content.{index}") for index, each in enumerate(block.content)]
+    return Message(role="tool", content=result_of(parts, said), tool_call_id=block.tool_use_id)
 
 
 def _assistant(blocks: Sequence[Block], at: str) -> Message:
@@ -88,6 +92,10 @@ def _assistant(blocks: Sequence[Block], at: str) -> Message:
     texts = [chunk.text for chunk in said if isinstance(chunk, TextChunk)]
     content = "".join(texts) if len(texts) == len(said) else tuple(said)
     return Message(role="assistant", content=content, tool_calls=tuple(calls) or None)
+
+
+def _seen(block: Block, at: str) -> TextChunk | LinkedImage:
+    return from_source(block.source, at) if block.type == "image" else _text(block, at)
 
 
 def _text(block: Block, at: str) -> TextChunk:

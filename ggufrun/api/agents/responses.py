@@ -106,7 +106,7 @@ async def count_input_tokens(body: ResponsesBody, call: Begun) -> dict[str, Any]
     with _own_names():
         request = body.to_request()
         async with call.model(body.model) as model:
-            return {"object": "response.input_tokens", "input_tokens": await model.count_tokens(request)}
+            return {"object": "response.input_tokens", "input_tokens": await call.gateway.images.count(model, request)}
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
 
 from ggufrun.api.agents.responses_tools import told_name
-from ggufrun.api.conversation.incoming import Body
-from ggufrun.chat.types import FunctionCall, Message, TextChunk, ThinkingChunk, ToolCall
+from ggufrun.api.conversation.incoming import IMAGE, Body
+from ggufrun.api.images.sources import from_url, result_of
+from ggufrun.chat.types import FunctionCall, LinkedImage, Message, TextChunk, ThinkingChunk, ToolCall
 from ggufrun.errors import OutOfRange, Unsupported, cut
 
 
@@ -14,7 +17,7 @@ class InputPart(Body):
     type: str
     text: str | None = None
     refusal: str | None = None
-    image_url: str | dict[str, Any] | None = None
+    image_url: Annotated[str | dict[str, Any] | None, Field(description=IMAGE)] = None
     detail: str | None = None
     file_id: str | None = None
     annotations: tuple[dict[str, Any], ...] | None = None
@@ -40,7 +43,7 @@ class InputItem(Body):
 
 
 _REFUSED: Final = {
-    "input_image": "This model cannot see images.",
+    "input_image": "Images belong to the user's messages.",
     "input_file": "Files are not read here.",
     "input_audio": "This model cannot hear audio.",
 }
@@ -87,7 +90,7 @@ def to_messages(items: Sequence[InputItem]) -> list[Message]:
 
 def _other(item: InputItem, kind: str, at: str) -> Message:
     if kind == "function_call_output":
-        output = "\n".join(chunk.text for chunk in _texts(item.output, f"{at}.output"))
+        output = result_of(_seen(item.output, f"{at}.output"))
         return Message(role="tool", content=output, tool_call_id=item.call_id)
     if kind != "message":
         raise Unsupported(f"Items of type {cut(kind)!r} are not taken here.", "Leave them out.", f"{at}.type")
@@ -95,7 +98,7 @@ def _other(item: InputItem, kind: str, at: str) -> Message:
         raise OutOfRange("A message has no role.", 'Use "user", "assistant", "system" or "developer".', f"{at}.role")
     if isinstance(item.content, str):
         return Message(role=item.role, content=item.content)
-    return Message(role=item.role, content=tuple(_texts(item.content, f"{at}.content")))
+    return Message(role=item.role, content=tuple(_seen(item.content, f"{at}.content")))
 
 
 def _call(item: InputItem, index: int) -> ToolCall:
@@ -112,13 +115,28 @@ def _thought(item: InputItem, at: str) -> list[ThinkingChunk]:
 def _texts(content: str | Sequence[InputPart] | None, at: str) -> list[TextChunk]:
     if isinstance(content, str):
         return [TextChunk(text=content)] if content else []
-    texts = []
-    for index, part in enumerate(content or ()):
-        text = part.refusal if part.type == "refusal" else part.text
-        if part.type not in _TEXTS:
-            reason = _REFUSED.get(part.type, f"Parts of type {cut(part.type)!r} are not known.")
-            raise Unsupported(reason, "Send text.", f"{at}.{index}")
-        if text is None:
-            raise OutOfRange(f"A part of type {cut(part.type)!r} has no text.", "Add it.", f"{at}.{index}")
-        texts.append(TextChunk(text=text))
-    return texts
+    return [_text(part, f"{at}.{index}") for index, part in enumerate(content or ())]
+
+
+def _seen(content: str | Sequence[InputPart] | None, at: str) -> list[TextChunk | LinkedImage]:
+    if isinstance(content, str):
+        return [TextChunk(text=content)] if content else []
+    return [_part(part, f"{at}.{index}") for index, part in enumerate(content or ())]
+
+
+def _part(part: InputPart, at: str) -> TextChunk | LinkedImage:
+    if part.type != "input_image":
+        return _text(part, at)
+    if part.image_url is None and part.file_id is not None:
+        raise Unsupported("Files are not kept here.", "Send the image itself, as image_url.", at)
+    return from_url(part.image_url, at)
+
+
+def _text(part: InputPart, at: str) -> TextChunk:
+    text = part.refusal if part.type == "refusal" else part.text
+    if part.type not in _TEXTS:
+        reason = _REFUSED.get(part.type, f"Parts of type {cut(part.type)!r} are not known.")
+        raise Unsupported(reason, "Send text.", at)
+    if text is None:
+        raise OutOfRange(f"A part of type {cut(part.type)!r} has no text.", "Add it.", at)
+    return TextChunk(text=text)

@@ -14,6 +14,7 @@ from ggufrun.api.calls.batch import Asked, complete
 from ggufrun.api.calls.call import Call
 from ggufrun.api.calls.event_stream import EventStream, unless_left
 from ggufrun.api.errors import reply_to
+from ggufrun.api.images.images import linked
 from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed, ModelInfo
 from ggufrun.errors import GgufrunError
 
@@ -76,19 +77,28 @@ async def _answer(call: Call, model: str, request: Asked, form: Form) -> Respons
 
 
 async def _collect(call: Call, name: str, request: Asked, form: Form) -> dict[str, Any]:
-    async with call.model(name) as model, aclosing(complete(model, request, call.meter)) as events:
-        body = form.body(call, model.info)
-        async for event in events:
-            body.add(event)
-            if call.transcript is not None:
-                call.transcript.add(event)
-            call.watch(event)
+    async with call.model(name) as model:
+        request = await brought(call, request, model.info)
+        async with aclosing(complete(model, request, call.meter)) as events:
+            body = form.body(call, model.info)
+            async for event in events:
+                body.add(event)
+                if call.transcript is not None:
+                    call.transcript.add(event)
+                call.watch(event)
     return body.body()
+
+
+async def brought(call: Call, request: Asked, info: ModelInfo) -> Asked:
+    """The request with its images in it. Several raw prompts have none."""
+    return request if isinstance(request, tuple) else await call.gateway.images.brought(request, info)
 
 
 async def _stream(call: Call, name: str, request: Asked, form: Form) -> Response:
     async with AsyncExitStack() as resources:
         model = await resources.enter_async_context(call.model(name))
+        if linked(request):  # only what takes its time is watched: that costs a text's stream nothing
+            request = await unless_left(call.request.receive, brought(call, request, model.info))
         events = await resources.enter_async_context(aclosing(complete(model, request, call.meter)))
         first = await anext(events)  # raises what is wrong with the request
         lines = _lines(call, first, events, form.stream(call, model.info))

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import Any, Final
 
@@ -41,10 +41,10 @@ class Answering:
         writer: asyncio.Task[None] | None = None
         state, failure = "done", dict[str, Any]()
         try:
-            async with (
-                self._call.model(self._question.model) as model,
-                aclosing(model.complete(self._request, self._call.meter)) as events,
-            ):
+            async with AsyncExitStack() as stack:
+                model = await stack.enter_async_context(self._call.model(self._question.model))
+                request = await self._call.gateway.images.brought(self._request, model.info)
+                events = await stack.enter_async_context(aclosing(model.complete(request, self._call.meter)))
                 first = await anext(events)  # raises what is wrong with the request
                 await self._begin(run, model.info, first)
                 writer = asyncio.create_task(self._write(run))

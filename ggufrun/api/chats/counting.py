@@ -1,5 +1,6 @@
 """/ggufrun/v1/chats/{id}/count: the tokens of a run before it is asked for. It answers nothing and is in no ledger."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -51,11 +52,12 @@ async def _counted(chat: Chat, body: CountBody, chats: Owned, key: Key | None, g
         check_schemas(request.tools)
         return counted
     async with gateway.models.lease(info.name) as model:
-        counted.count = await model.count_tokens(request)
+        count = partial(gateway.images.count, model, known={})  # an image is counted several times, and fetched once
+        counted.count = await count(request)
         if body.message is not None:
-            counted.parts = await parts_of(model, body.message.content)
+            counted.parts = await parts_of(count, body.message.content)
         if body.exchanges:
             leaf = question.added[0].parent if question.added else question.history[-1].id
             branch = await chats.stored(chats.store.messages.branch, chat.number, leaf)
-            counted.exchanges = await exchanges_of(model, info.name, question.settings, branch)
+            counted.exchanges = await exchanges_of(count, info.name, question.settings, branch)
     return counted

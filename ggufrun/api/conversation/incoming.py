@@ -6,14 +6,19 @@ Also the base of every request body: unknown fields are kept, so that `extras` c
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ggufrun.chat.types import Content, FunctionCall, Message, TextChunk, ThinkingChunk, ToolCall
+from ggufrun.api.images.sources import from_url
+from ggufrun.chat.types import Chunk, Content, FunctionCall, Message, TextChunk, ThinkingChunk, ToolCall
 from ggufrun.errors import OutOfRange, Unsupported, cut
 
 Location = tuple[str | int, ...]
+IMAGE: Final = (
+    "https://…, http://… or data:image/png;base64,…, as it is or as `url` of an object. PNG, JPEG, WebP or GIF; what "
+    "is linked is fetched by the server, from public addresses, 20 MB at most."
+)
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -96,7 +101,7 @@ class ContentPart(Body):
     signature: str | None = None
     reference_ids: tuple[int | str, ...] | None = None
     refusal: str | None = None
-    image_url: str | dict[str, Any] | None = None
+    image_url: Annotated[str | dict[str, Any] | None, Field(description=IMAGE)] = None
     input_audio: str | dict[str, Any] | None = None
     document_url: str | None = None
     document_name: str | None = None
@@ -151,7 +156,6 @@ class IncomingMessage(Body):
 
 
 _REFUSED: Final = {
-    "image_url": "This model cannot see images.",
     "input_audio": "This model cannot hear audio.",
     "document_url": "Documents are not read here.",
     "file": "Files are not kept here.",
@@ -159,7 +163,7 @@ _REFUSED: Final = {
 }
 
 
-def _part(part: ContentPart, at: str) -> TextChunk | ThinkingChunk | None:
+def _part(part: ContentPart, at: str) -> Chunk | None:
     """The part as the model reads it, None where it reads nothing of it."""
     match part.type:
         case "text" if part.text is not None:
@@ -171,6 +175,8 @@ def _part(part: ContentPart, at: str) -> TextChunk | ThinkingChunk | None:
             return ThinkingChunk(type="thinking", thinking=texts, closed=part.closed is not False)
         case "reference" | "tool_reference":
             return None
+        case "image_url":
+            return from_url(part.image_url, at)
         case "resource":
             return TextChunk(text=_resource_text(part, at))
         case "text" | "thinking":

@@ -97,6 +97,18 @@ _EXAMPLES: Final[list[JsonValue]] = [
         "tool_choice": "any",
         "stream": True,
     },
+    {
+        "model": "mistral-medium-3.5",
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "What is in this image?"},
+                    {"type": "image_url", "image_url": {"url": "https://example.org/cat.jpg"}},
+                ],
+            }
+        ],
+    },
 ]
 
 

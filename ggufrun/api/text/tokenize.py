@@ -53,5 +53,5 @@ async def tokenize(body: TokenizeBody, call: Begun) -> dict[str, Any]:
     check_fields(body, call)
     request = body.asked(strict_order=call.dialect is Dialect.MISTRAL)
     async with call.model(body.model) as model:
-        tokens = await model.tokens(request)
+        tokens = await model.tokens(await call.gateway.images.brought(request, model.info))
         return {"tokens": list(tokens), "count": len(tokens), "model": model.info.name}

@@ -43,10 +43,9 @@ def _facts(state: Mapping[str, Any] | None, card: Mapping[str, Any], fit: str) -
         yield Markup('<span title="tokens">context {}</span>').format(f"{context:,}")
     if fit and not (fit == "too large" and state and state["state"] == "ready"):  # it takes the memory itself
         yield Markup('<span class="fit {}">{}</span>').format(fit.replace(" ", "-"), FITS.get(fit, fit))
-    if card and not state:
-        able = card.get("capabilities") or {}
-        names = {"vision": "sees images", "reasoning": "reasons", "function_calling": "calls tools"}
-        yield from (shown.format(word) for name, word in names.items() if able.get(name))
+    able = card.get("capabilities") or {}
+    names = {"vision": "sees images", **({} if state else {"reasoning": "reasons", "function_calling": "calls tools"})}
+    yield from (shown.format(word) for name, word in names.items() if able.get(name))
 
 
 def _said(state: str, progress: float) -> Markup:
