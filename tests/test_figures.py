@@ -2,7 +2,7 @@
 
 import pytest
 
-from ggufrun.figures import billions, duration, gb, gb_of, gib, speed
+from ggufrun.figures import billions, duration, gb, gb_of, gib, nats, percent, speed
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,29 @@ def test_parameters(count: int, words: str) -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (119, "119 s"), (600, "10 min"), (9000, "2 h 30 min")])
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.0, "0"),
+        (0.03127, "0.0313"),
+        (0.00136, "0.00136"),
+        (0.000025, "0.000025"),
+        (1e-9, "<0.000001"),
+        (-1e-9, ">-0.000001"),
+        (1.387, "1.39"),
+        (-0.0313, "-0.0313"),
+        (float("nan"), "–"),
+    ],
+)
+def test_divergences(value: float, words: str) -> None:
+    assert nats(value) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, "0 %"), (0.9187, "91.9 %"), (0.99972, "99.97 %"), (0.999999, "99.99 %"), (1.0, "100 %"), (-0.012, "-1.2 %")],
+)
+def test_shares(share: float, words: str) -> None:
+    assert percent(share) == words

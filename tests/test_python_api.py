@@ -1,6 +1,8 @@
 """The Python API on the demo model, as the README shows it, and JSON that meets its limit."""
 
 import asyncio
+import base64
+import io
 import json
 import random
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from PIL import Image
 
 import ggufrun
 from ggufrun.chat.types import Completed, TextDelta
@@ -61,6 +64,21 @@ def test_what_is_wrong_is_said(model: Model) -> None:
         model.chat([{"role": "nobody", "content": "hi"}])
     with pytest.raises(ModelNotFound, match="demo"):
         ggufrun.load("demoo")
+
+
+def test_images_are_seen(tiny_vision: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (100, 60), "red").save(file, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": url}]
+    asked = [{"role": "user", "content": parts}]
+    mmproj = str(tiny_vision / "mmproj.gguf")
+    with ggufrun.load(str(tiny_vision / "model.gguf"), context=512, threads=1, mmproj=mmproj) as model:
+        assert model.info.capabilities.vision
+        answer = model.chat(asked, temperature=0, max_tokens=2)
+        assert answer.usage["prompt_tokens"] == model.count_tokens(asked) > 4 * 3 + 3
+        with pytest.raises(RequestError, match="not on the public internet"):
+            model.chat([{"role": "user", "content": [{"type": "image_url", "image_url": "http://127.0.0.1:1/"}]}])
 
 
 def test_a_closed_model_says_so(demo_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ggufrun.llama.library import start
 from ggufrun.weights.header import read_header
 from tests.chat.vocab import published
-from tests.tiny_models import EMBEDDERS, KINDS
+from tests.tiny_models import EMBEDDERS, FOLDERS, KINDS
 
 TEXT = 'The quick brown fox {"name": 3}\n'
 
@@ -73,3 +73,13 @@ def test_llama_cpp_tokenizes_english_as_mistral_common_does(tiny_model: Callable
 def test_the_same_kind_gives_the_same_bytes(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
     KINDS["llama-tiny"](tmp_path / "again.gguf")
     assert (tmp_path / "again.gguf").read_bytes() == tiny_model("llama-tiny").read_bytes()
+
+
+def test_a_kind_of_two_files_is_written_to_a_folder(tiny_vision: Path, tmp_path: Path) -> None:
+    FOLDERS["mistral3-vision"](tmp_path / "made")
+    names = sorted(path.name for path in (tmp_path / "made").iterdir())
+    assert names == ["mmproj.gguf", "model.gguf"]
+    for name in names:
+        assert (tmp_path / "made" / name).read_bytes() == (tiny_vision / name).read_bytes()
+    keys = read_header(tiny_vision / "mmproj.gguf").metadata
+    assert (keys["general.architecture"], keys["clip.projector_type"]) == ("clip", "pixtral")

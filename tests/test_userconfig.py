@@ -24,6 +24,7 @@ device = ["CUDA0"]
 tensor_split = [1, 0.5]
 override_tensor = ["exps=CPU"]
 lora = ["style.gguf", "more/tone.gguf:0.5"]
+mmproj = "eyes.gguf"
 parallel = 4
 batch = 256
 max_queue = 9
@@ -62,7 +63,7 @@ def test_every_key_reaches_its_setting(tmp_path: Path) -> None:
     options = load(tmp_path, EVERYTHING).for_model("any")
     assert ModelSettings(Path("m"), **options.model) == ModelSettings(
         Path("m"), 4096, 2, "auto", "q8_0", "on", False, True, ("CUDA0",), (1.0, 0.5), ("exps=CPU",),
-        (LoraSpec(tmp_path / "style.gguf"), LoraSpec(tmp_path / "more/tone.gguf", 0.5)),
+        (LoraSpec(tmp_path / "style.gguf"), LoraSpec(tmp_path / "more/tone.gguf", 0.5)), str(tmp_path / "eyes.gguf"),
     )  # fmt: skip
     assert EngineSettings(**options.engine) == EngineSettings(
         4, 256, 9, 100.0, False, False, False, False, 3, tmp_path / "cache", 1000
@@ -97,6 +98,10 @@ def test_dots_in_a_models_name_need_no_quotes(tmp_path: Path) -> None:
     )
     seeds = {name: options.seed for name, options in settings.models.items()}
     assert seeds == {"m-3.5": 1, "m-3": 2, "m-4.5": 3, "a.b.c": 4}
+
+
+def test_that_nothing_is_seen_is_no_file(tmp_path: Path) -> None:
+    assert load(tmp_path, "[defaults]\nmmproj = 'none'").for_model("m").model == {"mmproj": "none"}
 
 
 @pytest.mark.parametrize(("written", "expected"), [("false", {"disk_cache": None}), ("true", {})])

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from ggufrun.api.agents import messages, responses
 from ggufrun.api.chats import chats, counting, presets, running, transfer
+from ggufrun.api.compare import reports, votes
 from ggufrun.api.conversation import chat, fim
 from ggufrun.api.docs import DESCRIPTION, Documented, add_docs_page
 from ggufrun.api.errors import ErrorResponse, envelope, error_response
@@ -44,6 +45,8 @@ _ROUTERS = (
     chats.router,
     running.router,
     presets.router,
+    votes.router,
+    reports.router,
     calls.router,
     own_key.router,
     management.router,

@@ -26,7 +26,8 @@ Responses = dict[int | str, dict[str, Any]]
 
 DESCRIPTION: Final = """Local models behind Mistral's API; OpenAI's clients work too, with `/v1` behind the address.
 
-`Authorization: Bearer KEY` is needed once a key was made with `ggufrun keys add`. Nothing leaves this machine."""
+`Authorization: Bearer KEY` is needed once a key was made with `ggufrun keys add`. Nothing leaves this machine;
+images that a request links to are fetched from the public internet, unless the server runs with `--no-image-urls`."""
 _TEXTS: Final = {
     400: "The request cannot be served as it is.",
     401: "An API key is needed, or the one given is unknown.",

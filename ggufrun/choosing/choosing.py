@@ -20,6 +20,7 @@ from ggufrun.hub.remote_header import remote_header, remote_headers
 from ggufrun.hub_errors import HubRefused
 from ggufrun.weights.cards import Card
 from ggufrun.weights.header import Header
+from ggufrun.weights.projectors import fault_of
 from ggufrun.weights.quants import label_of
 
 _OTHERS: Final = 2  # headers that are read where the first is faulty
@@ -37,7 +38,7 @@ class Choosing:
         wishes: Wishes,
         *,
         card: Card | None = None,
-        projector: HubFile | None = None,
+        projector: HubFile | Header | None = None,
         measure: Measure | None = None,
     ) -> None:
         """`measure` None: by formulas only. Raises HubRefused where the repository holds no quant."""
@@ -56,18 +57,27 @@ class Choosing:
         if quant.name not in self._subjects:
             headers = remote_header(self._client, self._listing, quant)
             name = f"{self._card.name if self._card else self._listing.repo}:{quant.name}"
-            subject = Subject(headers[0].path, headers, name, self._card, self._projector_header())
+            subject = Subject(headers[0].path, headers, name, self._card, self._projector_header(headers[0]))
             self._subjects[quant.name] = subject
         return self._subjects[quant.name]
 
-    def _projector_header(self) -> Header | None:
+    def _projector_header(self, model: Header) -> Header | None:
+        """Raises ModelFileError for a file of this machine that does not fit."""
         if self._projector is None or self._subjects:
             return next((subject.projector for subject in self._subjects.values()), None)
+        if isinstance(self._projector, Header):
+            if fault := fault_of(self._projector, model):
+                raise ModelFileError(self._projector.path, fault, "Give the mmproj file of this model, or none.")
+            return self._projector
         try:
-            return remote_headers(self._client, self._listing, [self._projector])[0]
+            header = remote_headers(self._client, self._listing, [self._projector])[0]
         except ModelFileError as error:
             self.notes = (f"The memory for images is not counted: {error.path}: {error.reason}.",)
             return None
+        if fault := fault_of(header, model):
+            self.notes = (f"Images cannot be seen with {self._projector.path}: {fault}.",)
+            return None
+        return header
 
     @property
     def headers(self) -> tuple[Header, ...]:

@@ -11,10 +11,12 @@ from ggufrun.figures import billions
 from ggufrun.library.fitting import Asked, Fitted, fitted, fitted_json
 
 
-def fit(spec: str, hub: HubFlags, machine: MachineFlags, pinned: PlanFlags, *, mmproj: bool, as_json: bool) -> None:
+def fit(
+    spec: str, hub: HubFlags, machine: MachineFlags, pinned: PlanFlags, *, mmproj: str | None, as_json: bool
+) -> None:
     """Raises InputError or HubError."""
     hub.settle()
-    asked = Asked(spec, hub.revision, wishes_of(pinned, spec), mmproj)
+    asked = Asked(spec, hub.revision, wishes_of(pinned, spec, mmproj))
     found = fitted(asked, gpu=machine.gpu, ram=machine.ram)
     if as_json:
         print(json.dumps(fitted_json(found), indent=2))

@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from ggufrun.commandline.compare_flags import AimFlags, BlindFlags, RowFlags, TextFlags
 from ggufrun.commandline.exits import exit_codes
 from ggufrun.commandline.groups import grouped
 from ggufrun.commandline.hub_flags import HubFlags, MirrorFlags
 from ggufrun.commandline.plan_flags import MachineFlags, PlanFlags
+from ggufrun.commandline.quantize_flags import QuantizeFlags
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A card's name or owner/repo, either with :QUANT.")]
 Fitted = Annotated[str, typer.Argument(metavar="SPEC|FILE", help="As for `ggufrun pull`, or a .gguf file.")]
@@ -18,7 +20,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 def register(app: typer.Typer) -> None:
     """Give the app these commands."""
-    for command in (search, show, fit, pull, list_, path, verify, rm, doctor):
+    for command in (search, show, fit, pull, list_, path, verify, rm, quantize, compare, doctor):
         app.command(command.__name__.strip("_"))(command)
 
 
@@ -56,7 +58,9 @@ def fit(
     hub: HubFlags,
     machine: MachineFlags,
     pinned: PlanFlags,
-    no_mmproj: Annotated[bool, typer.Option("--no-mmproj", help="Without the part that sees images.")] = False,
+    mmproj: Annotated[
+        str | None, typer.Option(metavar="FILE|none", help="The part that sees images; without: the model's own.")
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -64,7 +68,7 @@ def fit(
     with exit_codes(debug=debug):
         from ggufrun.commandline.fit import fit as command
 
-        command(spec, hub, machine, pinned, mmproj=not no_mmproj, as_json=json)
+        command(spec, hub, machine, pinned, mmproj=mmproj, as_json=json)
 
 
 @grouped
@@ -126,6 +130,53 @@ def rm(
         from ggufrun.commandline.rm import rm as command
 
         command(name, sure=yes)
+
+
+@grouped
+def quantize(
+    file: Annotated[str, typer.Argument(metavar="FILE|NAME", help="As for `ggufrun run`; best in BF16 or F16.")],
+    *,
+    flags: QuantizeFlags,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the sizes and write nothing.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make quants of a model's file, with llama.cpp's own quantizer."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.quantize import quantize as command
+
+        command(file, flags, dry_run=dry_run, as_json=json)
+
+
+@grouped
+def compare(
+    models: Annotated[
+        list[str], typer.Argument(metavar="SPEC|FILE...", help="One SPEC with --quants, or several .gguf files.")
+    ],
+    *,
+    rows: RowFlags,
+    text: TextFlags,
+    aims: AimFlags,
+    machine: MachineFlags,
+    blind: BlindFlags,
+    hub: HubFlags,
+    debug: Debug = False,
+) -> None:
+    """Measure what each quant of a model costs: in quality, speed and memory, on your text and this machine.
+
+    The best of the quants is the reference; all are measured against it, token by token, each in a process of its own.
+    What is finished is kept: a run that was stopped goes on, and the same again is there at once.
+    """
+    with exit_codes(debug=debug):
+        if blind.blind:
+            from ggufrun.commandline.compare_blind import compare_blind
+
+            compare_blind(models, blind, rows, text, aims)
+        else:
+            from ggufrun.commandline.compare import compare as command
+            from ggufrun.commandline.compare_files import FileFlags
+
+            command(FileFlags(tuple(models), hub), rows, text, aims, machine)
 
 
 def doctor(

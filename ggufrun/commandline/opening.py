@@ -22,7 +22,7 @@ async def opened(
     if chat_template is not None:
         read_text(chat_template, "--chat-template")
     line = ProgressLine(sys.stderr, Style.of(sys.stderr, os.environ).tty)
-    label = f"loading {Path(model).name}"
+    label = f"loading {printable(Path(model).name)}"
     async with AsyncExitStack() as stack:
         try:
             line.show(0.0, label)

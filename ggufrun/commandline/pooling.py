@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -12,10 +12,11 @@ from ggufrun.chat.types import ChatModel
 from ggufrun.commandline.flags import LoadFlags
 from ggufrun.commandline.opening import open_model
 from ggufrun.commandline.pool_flags import PoolFlags
+from ggufrun.errors import OptionError
 from ggufrun.pool.naming import name_and_spec, named
 from ggufrun.pool.offer import Offer, PoolSettings
 from ggufrun.pool.pool import ModelPool
-from ggufrun.settings import EngineOverrides
+from ggufrun.settings import EngineOverrides, ModelOverrides
 from ggufrun.terminal.constraint import read_text
 from ggufrun.terminal.progress import ProgressLine
 from ggufrun.terminal.style import Style
@@ -36,19 +37,23 @@ async def opened_pool(
     # Imported here: these libraries take a while, and the options are known to be fine by now.
     from ggufrun.opening.describing import describe, free_memory
 
-    overrides, opener = load.overrides(), _Opener(load, engine)
+    wanted = frozenset(name_and_spec(model)[1] for model in models)
+    opener = _Opener(load, engine, wanted)
+    if len(wanted) > 1 and load.mmproj not in (None, "none"):
+        hint = "Write it to [models.NAME] of ggufrun.toml, or leave it out: it is found beside the model."
+        raise OptionError("--mmproj FILE is for one model, and there are several.", hint)
     if load.chat_template is not None:
         read_text(load.chat_template, "--chat-template")
 
     def offer(model: str, name: str) -> Offer:
-        info, path = describe(model, overrides, name)
+        info, path = describe(model, opener.overrides(model), name, templated=load.chat_template is not None)
         return Offer(info, partial(opener.open, model, name), str(path))
 
     offers: list[Offer] = []
     for model in models:
         name, spec = name_and_spec(model)
         offers.append(named(offer, spec, name, offers))
-    opener.pool = pool = ModelPool(offers, settings, partial(free_memory, overrides), offer)
+    opener.pool = pool = ModelPool(offers, settings, partial(free_memory, load.overrides()), offer)
     try:
         if len(models) == 1 and not settings.ttl_s:
             await _load(pool, offers[0].info.name)
@@ -60,16 +65,24 @@ async def opened_pool(
 class _Opener:
     """How the pool's models are opened: rather in the place of an idle one than with less."""
 
-    def __init__(self, load: LoadFlags, engine: EngineOverrides) -> None:
-        self._load, self._engine = load, engine
+    def __init__(self, load: LoadFlags, engine: EngineOverrides, wanted: Collection[str]) -> None:
+        """`wanted`: the models of the command line; others may come later."""
+        self._load, self._engine, self._wanted = load, engine, wanted
         self.pool: ModelPool | None = None
+
+    def overrides(self, model: str) -> ModelOverrides:
+        """Another model than the one that it was given for does not see with this --mmproj."""
+        given = self._load.overrides()
+        if model not in self._wanted and given.get("mmproj") != "none":
+            given.pop("mmproj", None)
+        return given
 
     @asynccontextmanager
     async def open(self, model: str, name: str, on_progress: Callable[[float], None]) -> AsyncIterator[ChatModel]:
         """For `Offer`. On OutOfMemory the pool unloads all idle ones and tries again."""
         load, sparing = self._load, not self._any_idle()
         async with open_model(
-            model, load.overrides(), self._engine, load.chat_template, on_progress, name=name, sparing=sparing
+            model, self.overrides(model), self._engine, load.chat_template, on_progress, name=name, sparing=sparing
         ) as loaded:
             if loaded.info.note:
                 _log.warning("%s: %s", loaded.info.name, loaded.info.note)

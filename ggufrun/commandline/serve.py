@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from ggufrun.api.gateway import Gateway, ServerSettings
+from ggufrun.api.images.images import Images
 from ggufrun.api.library.desk import Desk
 from ggufrun.api.listener import Listener
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.server import serve as serve_http
+from ggufrun.commandline.comparing import comparing
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
 from ggufrun.commandline.page import near, shown, tls_of
 from ggufrun.commandline.pool_flags import PoolFlags
@@ -59,7 +61,7 @@ def serve(
             check_reach(server, listener, keys)
             ledger = stack.enter_context(closing(Ledger(_database())))
             chats = stack.enter_context(closing(ChatStore(_database().with_name(CHATS_FILE))))
-            desk = stack.enter_context(closing(Desk(Library())))
+            desk = stack.enter_context(closing(Desk(Library(), comparing(data_folder(os.environ)))))
             settings = settings_of(server, loopback=listener.loopback)
             control = Control(listener.url)
             place = place_of(data_folder(os.environ), listener.port, control.pid)
@@ -69,7 +71,10 @@ def serve(
                 page.running() if page is not None else nullcontext(),
                 opened_pool(_chosen(models), coming_and_going, load, scheduling) as opened,
             ):
-                gateway = Gateway(opened, settings, Metrics(), keys, ledger, version, control, chats, library=desk)
+                images = Images(urls=not server.no_image_urls, hosts=server.allow_image_host or ())
+                gateway = Gateway(
+                    opened, settings, Metrics(), keys, ledger, version, control, chats, library=desk, images=images
+                )
                 _announce(place, control)
                 if page is not None and server.open:
                     stack.callback(asyncio.create_task(shown(page, control.url)).cancel)

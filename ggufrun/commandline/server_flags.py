@@ -57,6 +57,10 @@ class ServerFlags(ReachFlags):
     max_body: Annotated[int, Option(metavar="MB", min=1, max=100_000, help="Largest request.")] = 64
     auth: Annotated[bool, Option("--auth", help="Ask for an API key on this machine too.")] = False
     cors: Annotated[list[str] | None, Option(metavar="ORIGIN", help="Web pages that may call; may be repeated.")] = None
+    no_image_urls: Annotated[bool, Option("--no-image-urls", help="Fetch no images: data: URLs only.")] = False
+    allow_image_host: Annotated[
+        list[str] | None, Option(metavar="HOST", help="Fetch images from here though it is private; may be repeated.")
+    ] = None
     log_prompts: Annotated[bool, Option("--log-prompts", help="Keep prompts and answers in log and ledger.")] = False
     open: Annotated[bool, Option("--open", help="Show the page in the browser.")] = False
     no_ui: Annotated[bool, Option("--no-ui", help="The API only, no page.")] = False
@@ -67,6 +71,12 @@ class ServerFlags(ReachFlags):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 hint = "Write it as browsers do, https://example.org or http://localhost:3000, or * for all."
                 raise OptionError(f"--cors cannot be {origin!r}.", hint)
+        for name in self.allow_image_host or ():
+            if not _HOST.fullmatch(name.strip("[]")):
+                raise OptionError(f"--allow-image-host cannot be {name!r}.", "Give a name without scheme and port.")
+        if self.no_image_urls and self.allow_image_host:
+            hint = "Leave out one of the two."
+            raise OptionError("--no-image-urls fetches no images, and --allow-image-host says from where.", hint)
         ReachFlags.check(self)
         if self.open and self.no_ui:
             raise OptionError("--open shows the page, and --no-ui leaves it out.", "Leave out one of the two.")

@@ -5,6 +5,9 @@ from ggufrun.fit.subject import Wishes
 from ggufrun.library.wishes import wishes_for
 
 
-def wishes_of(flags: PlanFlags, spec: str) -> Wishes:
+def wishes_of(flags: PlanFlags, spec: str, mmproj: str | None = None) -> Wishes:
     """`spec` is the model's. Raises OptionError."""
-    return wishes_for(spec, flags.overrides(), flags.engine())
+    model = flags.overrides()
+    if mmproj is not None:
+        model["mmproj"] = mmproj
+    return wishes_for(spec, model, flags.engine())

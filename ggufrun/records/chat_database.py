@@ -49,6 +49,12 @@ CHATS: Final = Schema(
             owner TEXT NOT NULL, name TEXT NOT NULL, preset TEXT NOT NULL, updated REAL NOT NULL,
             PRIMARY KEY (owner, name)
         ) STRICT""",
+        # Of a blind vote: `a` stands before `b` in the alphabet, so that a pair is one whoever was on which side.
+        """CREATE TABLE votes (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL,
+            verdict TEXT NOT NULL, prompt TEXT NOT NULL, created REAL NOT NULL
+        ) STRICT""",
+        "CREATE INDEX votes_by_owner ON votes (owner, a, b)",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Chats on the server: each owner's own, found by their text. SQLite; their messages, runs and presets stand beside.
+"""Chats on the server: each owner's own, found by their text. SQLite; messages, runs, presets and votes stand beside.
 
 All of it may wait for another process: it is for threads, not for the event loop. All of it may raise StoreBusy.
 """
@@ -18,6 +18,7 @@ from ggufrun.records.chat_messages import ChatMessage, Messages
 from ggufrun.records.chat_runs import StoredRuns
 from ggufrun.records.chat_search import TextIndex
 from ggufrun.records.presets import Presets
+from ggufrun.records.votes import Votes
 
 _SELECT: Final = "SELECT chats.*, runs.id AS run FROM chats LEFT JOIN runs ON runs.chat = chats.number"
 
@@ -48,6 +49,7 @@ class ChatStore:
         self.messages = Messages(self._database, self._texts)
         self.runs = StoredRuns(self._database, self.messages)
         self.presets = Presets(self._database)
+        self.votes = Votes(self._database)
         self.runs.sweep()
 
     def hurry(self) -> None:

@@ -99,6 +99,11 @@ class Api:
         async with self._reply("GET", path, params=query) as reply:
             return (await reply.aread()).decode()
 
+    async def file(self, path: str) -> tuple[bytes, httpx.Headers]:
+        """What is there, with its headers."""
+        async with self._reply("GET", path) as reply:
+            return await reply.aread(), reply.headers
+
     async def post(self, path: str, body: Json = None, *, timeout_s: float | None = None) -> Json:
         """`timeout_s`: for what takes longer than a minute."""
         more: dict[str, Any] = {} if timeout_s is None else {"timeout": httpx.Timeout(timeout_s, connect=5.0)}

@@ -16,6 +16,10 @@ _CONTENT: Final = (
 )
 # Uploads, and what else is served as it came: shown in a tab of its own, it is no page of this server.
 _FILE: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'"
+# A report of measurements, which says itself which script of it may run; with what the API has sent, both hold.
+_REPORT: Final = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+)
 _HEADERS: Final = [
     (b"referrer-policy", b"same-origin"),  # with none at all, the form of the login has no Origin either
     (b"x-content-type-options", b"nosniff"),
@@ -32,7 +36,7 @@ class PageHeaders:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content = (_FILE if "/gradio_api/file" in scope["path"] else _CONTENT).encode()
+        content = _policy(scope["path"]).encode()
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -41,3 +45,9 @@ class PageHeaders:
             await send(message)
 
         await self._page(scope, receive, headed)
+
+
+def _policy(path: str) -> str:
+    if "/reports/" in path:
+        return _REPORT
+    return _FILE if "/gradio_api/file" in path else _CONTENT

@@ -14,6 +14,7 @@ from ggufrun.ui.client import Server
 from ggufrun.ui.early import Early
 from ggufrun.ui.gate import Gate
 from ggufrun.ui.headers import PageHeaders
+from ggufrun.ui.measured.page import PATH, report_page
 from ggufrun.ui.theme import THEME
 from ggufrun.ui.tools.mcp import Mcp, Read, no_servers
 from ggufrun.ui.users import Users
@@ -27,6 +28,7 @@ def mounted(
     """Built already; it lives while the context does. `always_login`: nobody sees it without a key."""
     users, mcp = Users(), Mcp(mcp_servers)
     page = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    page.add_route(PATH, report_page(users), methods=["GET"])
     gr.mount_gradio_app(
         page,
         blocks(users, mcp),

@@ -40,6 +40,7 @@ class Header:
     tensors: tuple[TensorInfo, ...]
     data_offset: int
     file_size: int
+    metadata_end: int = 0  # the byte behind the last key's value, where the tensors' descriptions begin
 
     @property
     def architecture(self) -> str:
@@ -188,6 +189,7 @@ def _parse(path: Path, cursor: Cursor, file_size: int) -> Header:
             raise cursor.damaged(f"the key {key[:80]!r} is there twice")
         metadata[key] = _value(cursor, key, vocabulary)
     vocabulary.check(metadata)
+    metadata_end = cursor.position
     tensors = tuple(_tensor(cursor) for _ in range(tensor_count))
     if len({tensor.name for tensor in tensors}) < tensor_count:
         raise cursor.damaged("two tensors have the same name")
@@ -197,7 +199,7 @@ def _parse(path: Path, cursor: Cursor, file_size: int) -> Header:
     if any(tensor.offset % alignment for tensor in tensors):
         raise cursor.damaged("a tensor's offset is not aligned")
     data_offset = -(-cursor.position // alignment) * alignment
-    return Header(path, version, MappingProxyType(metadata), tensors, data_offset, file_size)
+    return Header(path, version, MappingProxyType(metadata), tensors, data_offset, file_size, metadata_end)
 
 
 def _name(cursor: Cursor, what: str, longest: int) -> str:

@@ -12,6 +12,7 @@ import httpx
 
 from ggufrun.api.app import create_app
 from ggufrun.api.gateway import Gateway, ServerSettings
+from ggufrun.api.images.images import Images
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed, PromptProcessed, Started, TextDelta
 from ggufrun.engine.types import Stats
@@ -118,13 +119,17 @@ async def chatting(
     keys: KeyStore | None = None,
     ledger: Ledger | None = None,
     models: Models | None = None,
+    images: Images | None = None,
     socket: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Chatting]:
     """With `socket`, on one of the loopback: replies come as they are written there."""
     model = SteppedModel(*(scripts or (says("fine"),)))
     store = ChatStore(folder / "chats.db")
-    gateway = Gateway(models or OneModel(model), ServerSettings(**settings), Metrics(), keys, ledger, chats=store)
+    served = models or OneModel(model)
+    gateway = Gateway(
+        served, ServerSettings(**settings), Metrics(), keys, ledger, chats=store, images=images or Images()
+    )
     try:
         async with listening(model, gateway) if socket else client_of(create_app(gateway)) as client:
             yield Chatting(client, model, gateway, store)

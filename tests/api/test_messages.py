@@ -11,6 +11,7 @@ from ggufrun.api.gateway import ServerSettings
 from ggufrun.chat.types import (
     ChatRequest,
     ChoiceFinished,
+    LinkedImage,
     Message,
     ModelInfo,
     NamedTool,
@@ -229,14 +230,32 @@ def test_tools() -> None:
 
 
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+LINKED = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+FILE_IMAGE = {"type": "image", "source": {"type": "file", "file_id": "file_1"}}
+
+
+def test_images_stay_where_they_stand() -> None:
+    texts = [{"type": "text", "text": text} for text in "ab"]
+    shown = {"type": "tool_result", "tool_use_id": "t", "content": [texts[0], IMAGE]}
+    content = [IMAGE, texts[0], LINKED, texts[1], shown, {**shown, "is_error": True}]
+    told, failed, asked = translated(messages=[{"role": "user", "content": content}]).messages
+    assert isinstance(asked.content, tuple)
+    first, a, second, b = asked.content
+    assert (a, b) == (TextChunk(text="a"), TextChunk(text="b"))
+    assert first == LinkedImage(url="data:;base64,AA==", at="messages.0.content.0")
+    assert second == LinkedImage(url="https://example.org/a.png", at="messages.0.content.2")
+    seen = LinkedImage(url="data:;base64,AA==", at="messages.0.content.4.content.1")
+    assert (told.role, told.content) == ("tool", (TextChunk(text="a"), seen))
+    assert failed.content and failed.content[0] == TextChunk(text="Error: ")
 
 
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"messages": [{"role": "user", "content": [IMAGE]}]}, "messages.0.content.0"),
+        ({"messages": [{"role": "assistant", "content": [IMAGE]}]}, "messages.0.content.0"),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages.0.content.0"),
         (
-            {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [IMAGE]}]}]},
+            {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [FILE_IMAGE]}]}]},
             "messages.0.content.0.content.0",
         ),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools"),

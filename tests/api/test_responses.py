@@ -10,6 +10,7 @@ from ggufrun.api.app import create_app, gateway_for
 from ggufrun.chat.types import (
     ChatRequest,
     ChoiceFinished,
+    LinkedImage,
     Logprob,
     Message,
     NamedTool,
@@ -251,6 +252,15 @@ async def test_tools_in_a_namespace_are_called_by_it() -> None:
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
 
 
+def test_images_stay_where_they_stand() -> None:
+    text = {"type": "input_text", "text": "a"}
+    output = {"type": "function_call_output", "call_id": "x", "output": [text, IMAGE]}
+    asked, told = translated(input=[{"role": "user", "content": [IMAGE, text, IMAGE]}, output]).messages
+    images = [LinkedImage(url="data:image/png;base64,AA==", at=f"input.0.content.{at}") for at in (0, 2)]
+    assert asked.content == (images[0], TextChunk(text="a"), images[1])
+    assert told.content == (TextChunk(text="a"), images[0].model_copy(update={"at": "input.1.output.1"}))
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -259,9 +269,11 @@ IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
         ({"conversation": {"id": "conv_1"}}, "conversation"),
         ({"background": True}, "background"),
         ({"prompt": {"id": "p"}}, "prompt"),
-        ({"input": [{"role": "user", "content": [IMAGE]}]}, "input.0.content.0"),
+        ({"input": [{"role": "assistant", "content": [IMAGE]}]}, "input.0.content.0"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input.0.content.0"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input.0.content.0"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input.0.type"),
-        ({"input": [{"type": "function_call_output", "call_id": "x", "output": [IMAGE]}]}, "input.0.output.0"),
+        ({"input": [{"type": "function_call_output", "output": [{"type": "input_file"}]}]}, "input.0.output.0"),
         ({"input": [{"content": "x"}]}, "input.0.role"),
         ({"tools": [{"type": "web_search"}]}, "tools"),
         ({"tools": [{"type": "custom", "name": "patch"}]}, "tools"),

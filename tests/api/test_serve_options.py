@@ -57,6 +57,8 @@ BAD = {
     "serve m --cors example.org": "--cors cannot be 'example.org'",
     "serve m --cors https://example.org/": "Write it as browsers do",
     "serve m --allowed-host https://a.example": "without scheme and port",
+    "serve m --allow-image-host https://a.example": "without scheme and port",
+    "serve m --no-image-urls --allow-image-host a": "Leave out one of the two",
     "serve m --root-path llm": "--root-path cannot be 'llm'",
     "serve m --root-path /llm/": "with no / at its end",
     "serve m --max-body 0": "--max-body",

@@ -10,7 +10,7 @@ from ggufrun.api.front.access import access_of
 _PAGES: Final = frozenset(
     ("/config", "/theme.css", "/login", "/logout", "/manifest.json", "/pwa_icon", "/robots.txt", "/favicon.ico")
 )
-_FOLDERS: Final = ("/assets/", "/static/", "/svelte/", "/gradio_api/", "/login/", "/pwa_icon/")
+_FOLDERS: Final = ("/assets/", "/static/", "/svelte/", "/gradio_api/", "/login/", "/pwa_icon/", "/reports/")
 
 
 class BesidePage:

@@ -16,12 +16,13 @@ _MOST: Final = 8  # at once; each may start a process that measures
 class Beside:
     """Of one server. A call that nobody waits for any more goes on to its end, and counts until then."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
         self._running = 0  # belongs to the event loop
 
     async def do(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises. Raises EngineBusy where many run already."""
-        if self._running >= _MOST:
+        if self._running >= self._most:
             raise EngineBusy(self._running)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

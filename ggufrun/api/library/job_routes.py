@@ -21,7 +21,7 @@ _BETWEEN_S: Final = 0.2  # events: five a second
 _LISTED: Final = errors(400, 401, 403)
 _ONE: Final = errors(400, 401, 403, 404)
 _BEGUN: Final = errors(400, 401, 403, 422, 429, 503)
-_WATCHED: Final[dict[int | str, dict[str, Any]]] = {
+WATCHED: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The job as it is now and whenever it has changed; the last event says how it ended.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -64,9 +64,9 @@ async def one_pull(id: str, desk: Asked) -> PullJob:
     return PullJob.of(desk.jobs.find("pull", id))
 
 
-@router.get("/pulls/{id}/events", summary="Watch a pull", responses=_WATCHED, response_class=Response)
+@router.get("/pulls/{id}/events", summary="Watch a pull", responses=WATCHED, response_class=Response)
 async def watch_pull(id: str, desk: Asked) -> Response:
-    return _watched(desk.jobs.find("pull", id), PullJob.of)
+    return watched(desk.jobs.find("pull", id), PullJob.of)
 
 
 @router.delete("/pulls/{id}", summary="Stop a pull", responses=_ONE)
@@ -95,9 +95,9 @@ async def one_check(id: str, desk: Asked) -> VerifyJob:
     return VerifyJob.of(desk.jobs.find("verify", id))
 
 
-@router.get("/verify/{id}/events", summary="Watch a check", responses=_WATCHED, response_class=Response)
+@router.get("/verify/{id}/events", summary="Watch a check", responses=WATCHED, response_class=Response)
 async def watch_check(id: str, desk: Asked) -> Response:
-    return _watched(desk.jobs.find("verify", id), VerifyJob.of)
+    return watched(desk.jobs.find("verify", id), VerifyJob.of)
 
 
 @router.delete("/verify/{id}", summary="Stop a check", responses=_ONE)
@@ -107,7 +107,8 @@ async def stop_check(id: str, desk: Asked) -> VerifyJob:
     return VerifyJob.of(job)
 
 
-def _watched(job: Job, shown: Callable[[Job], BaseModel]) -> Response:
+def watched(job: Job, shown: Callable[[Job], BaseModel]) -> Response:
+    """Events: the job as `shown` has it, now and whenever it has changed, to its end."""
     return EventStream(_events(job, shown), AsyncExitStack())
 
 

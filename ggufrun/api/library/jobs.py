@@ -1,4 +1,4 @@
-"""Long work of the library, in threads: each kind one after the other. A job outlives the request that began it.
+"""Long work of the library, and comparisons, in threads: each kind one after the other. A job outlives its request.
 
 Finished ones are remembered for a while; nothing of them survives the server.
 """
@@ -10,12 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from ggufrun.api.errors import sentence
 from ggufrun.errors import EngineBusy, EngineClosed, GgufrunError, UnknownJob
 
-Kind = Literal["pull", "verify"]
+Kind = Literal["pull", "verify", "compare"]
 JobState = Literal["waiting", "running", "done", "failed", "stopped"]
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,16 @@ class FileState:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """How far work is that is not about files. `done`: from 0 to 1; `left_s`: None, nobody knows yet."""
+
+    done: float = 0.0
+    left_s: float | None = None
+    doing: str = ""
+    row: str = ""
+
+
 @dataclass(slots=True)
 class Job:
     """What is known of one. Written by its thread, read by all: `version` counts the changes."""
@@ -44,6 +54,7 @@ class Job:
     error: str = ""
     notes: list[str] = field(default_factory=list)
     files: dict[str, FileState] = field(default_factory=dict)
+    going: Going = Going()
     result: dict[str, Any] | None = None
     created: float = field(default_factory=time.time)
     ended: float | None = None
@@ -65,6 +76,11 @@ class Job:
             self.files = {**self.files, name: FileState(state, done, size)}
             self.version += 1
 
+    def progress(self, done: float, left_s: float | None, doing: str, row: str) -> None:
+        with self._lock:
+            self.going = Going(done, left_s, doing, row)
+            self.version += 1
+
     def end(self, state: JobState, error: str = "") -> None:
         with self._lock:
             self.error, self.ended = error, time.time()
@@ -81,7 +97,7 @@ class Jobs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._queues: dict[Kind, deque[Job]] = {"pull": deque(), "verify": deque()}
+        self._queues: dict[Kind, deque[Job]] = {kind: deque() for kind in get_args(Kind)}
         self._threads: dict[Kind, threading.Thread] = {}
         self._closed = False
 
@@ -169,7 +185,8 @@ class Jobs:
 def _do(job: Job) -> None:
     try:
         job.result = job.work(job)
-        job.end("done")
+        stopped = job.stop.is_set() and job.result.get("unfinished", False)  # it kept what was done
+        job.end("stopped" if stopped else "done")
     except Exception as error:  # the job ends here: who watches it hears of it
         if job.stop.is_set():
             job.end("stopped")

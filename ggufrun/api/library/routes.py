@@ -56,7 +56,8 @@ class PlanQuery(BaseModel):
 
     def wanted(self) -> Wanted:
         given = self.model_dump(exclude_none=True)
-        model: Any = {name: given[name] for name in ModelOverrides.__annotations__.keys() & given.keys()}
+        names = ModelOverrides.__annotations__.keys() & given.keys() - {"mmproj"}  # here it says whether, not which
+        model: Any = {name: given[name] for name in names}
         engine: Any = {name: given[name] for name in EngineOverrides.__annotations__.keys() & given.keys()}
         return Wanted(self.spec, self.revision, model, engine, self.gpu, self.ram, self.mmproj)
 

@@ -38,15 +38,16 @@ class ManagedModel(BaseModel):
     active: int = Field(description="Requests that it answers, or that wait for it.")
     idle_s: float | None = Field(description="Since its last request; null: never used.")
     ttl_s: float | None = Field(description="It is unloaded after so long without a request; null: never.")
-    memory_bytes: int = Field(description="About what it takes now: weights and KV cache.")
+    memory_bytes: int = Field(description="About what it takes now: weights, KV cache, and what images may take.")
     needs_bytes: int = Field(description="About what it takes when it is loaded.")
     context: int
     quant: str
     file: str
     path: str = Field("", description="The file with all its folders, as /library/local has it; empty: not known.")
     completion_chat: bool = Field(True, description="Whether it chats; others make embeddings.")
+    vision: bool = Field(False, description="Whether it sees images.")
     description: str
-    note: str = Field("", description="What is less than it would be with memory enough.")
+    note: str = Field("", description="What is less than it could be, and why.")
 
     @classmethod
     def of(cls, model: ServedModel) -> "ManagedModel":
@@ -67,6 +68,7 @@ class ManagedModel(BaseModel):
             file=info.file,
             path=model.path,
             completion_chat=info.capabilities.chat,
+            vision=info.capabilities.vision,
             description=info.description,
             note=info.note,
         )

@@ -19,7 +19,11 @@ from ggufrun.ui.beside.differences import differences
 from ggufrun.ui.beside.race import Race
 from ggufrun.ui.beside.served import Served
 from ggufrun.ui.beside.shown import WAITS, stage
+from ggufrun.ui.blind.ballot import Ballot
+from ggufrun.ui.blind.booth import Booth
+from ggufrun.ui.blind.voting import Voting
 from ggufrun.ui.errors import ApiError, shown, warn
+from ggufrun.ui.measured.panel import measured_panel
 from ggufrun.ui.shared import Shared, now
 
 _log = logging.getLogger(__name__)
@@ -32,12 +36,16 @@ _BROKEN: Final = Markup('<p class="failed" role="alert">{}</p>')
 
 def beside_tab(shared: Shared, tab: gr.Tab) -> None:
     """Within its tab, which fills it when it is opened."""
-    asking, bar = Asking.made(), Bar.made()
+    asking, bar, booth = Asking.made(), Bar.made(), Booth.made()
     way = gr.HTML(elem_id="beside-way")
     with gr.Row(elem_id="beside-columns", equal_height=False):
         columns = tuple(Column.made(number) for number in range(1, MOST + 1))
     markdown = gr.Textbox(visible="hidden", elem_id="beside-markdown")
-    _Panel(shared, asking, bar, way, columns, markdown, gr.State(FEWEST), gr.State(None), gr.State(False)).connect(tab)
+    voting = Voting(shared.users, booth, columns, markdown)
+    states = gr.State(FEWEST), gr.State(None), gr.State(False)
+    _Panel(shared, asking, bar, voting, way, columns, markdown, *states).connect(tab)
+    voting.connect()
+    measured_panel(shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class _Panel:
     shared: Shared
     asking: Asking
     bar: Bar
+    voting: Voting
     way: gr.HTML
     columns: tuple[Column, ...]
     markdown: gr.Textbox  # what is copied: a browser copies at once, or not at all
@@ -53,13 +62,18 @@ class _Panel:
     seen: gr.State  # whether the tab was ever opened
     races: dict[str, Race] = field(default_factory=dict)  # those that run, by the browser tabs
 
+    @property
+    def booth(self) -> Booth:
+        return self.voting.booth
+
     def connect(self, tab: gr.Tab) -> None:
         bar, columns, shared = self.bar, self.columns, self.shared
         quick: dict[str, Any] = {**_QUIET, "queue": False}
         models, words = [each.model for each in columns], [each.words for each in columns]
-        inputs = {*self.asking.inputs, bar.reference, shared.settings, self.count, *models}
+        inputs = {*self.asking.inputs, *self.booth.inputs, bar.reference, shared.settings, self.count, *models}
         results = [part for each in columns for part in (each.stage, each.answer, each.words, each.figures)]
-        outputs = [*results, self.way, bar.run, bar.stop, self.markdown, self.ended, shared.models_changed]
+        told = [self.way, bar.run, bar.stop, self.markdown, self.ended, shared.models_changed]
+        outputs = [*models, *results, *told, *self.booth.outputs]
         begins = [bar.run.click, self.asking.prompt.submit]
         gr.on(begins, self.raced, inputs, outputs, concurrency_limit=None, **_QUIET)
         bar.stop.click(self.stopped, None, None, **quick)
@@ -79,16 +93,21 @@ class _Panel:
         """One event for all columns: each one's own would update the page as often."""
         question = self.asking.question(data, data[self.shared.settings] or {})
         names = [data[column.model] for column in self.columns[: data[self.count]]]
-        if wrong := _missing(question.prompt, names):
+        ballot, blind = data[self.booth.ballot], data[self.booth.blind]
+        if wrong := _missing(question.prompt, names) or (self.booth.lacks(names) if blind else ""):
             warn(wrong, "Not yet")
             yield self.bar.runs(False)
             return
+        if blind:
+            names = ballot.begin(names, question.prompt)
+        else:
+            ballot.end()
         key = str(request.session_hash)
         race = self.races[key] = Race(self.shared.users.api(request), question, names, apart=data[self.asking.apart])
         last: list[Contender | None] = [None] * len(names)
         try:
-            yield self._begun()
-            shown_race = self._shown(race, question.prompt, last, data[self.bar.reference] or 0)
+            yield {**self._begun(), **self.voting.begun(ballot)}
+            shown_race = self._shown(race, question.prompt, last, data[self.bar.reference] or 0, ballot)
             async with aclosing(shown_race) as all_changes:
                 async for changes in all_changes:
                     yield changes
@@ -100,19 +119,24 @@ class _Panel:
                 del self.races[key]
 
     async def _shown(
-        self, race: Race, prompt: str, last: list[Contender | None], reference: int
+        self, race: Race, prompt: str, last: list[Contender | None], reference: int, ballot: Ballot
     ) -> AsyncGenerator[Changes, None]:
         """The race from its beginning to its end. `last`: what is shown of the contenders."""
-        way = ""
+        way, votable = "", False
         async with aclosing(race.standings()) as standings:
             async for standing in standings:
                 changes = {} if standing.way == way else {self.way: _WAY.format(standing.way)}
-                for column, before, contender in zip(self.columns, last, standing.contenders, strict=False):
+                contenders = ballot.seen(standing)
+                for column, before, contender in zip(self.columns, last, contenders, strict=False):
                     changes |= column.changes(before, contender)
-                last[:], way = standing.contenders, standing.way
+                if ballot.votable is not votable:
+                    changes |= self.booth.state(ballot)
+                last[:], way, votable = contenders, standing.way, ballot.votable
                 if changes:
                     yield changes
-        yield self._over(prompt, standing)
+        yield {**self._over(prompt, standing, ballot), **self.booth.state(ballot)}
+        if ballot.names and not ballot.hides and not ballot.vote:  # one has failed, say
+            yield self.voting.names(ballot)
         yield self._words(await differences(standing.contenders, reference))
 
     async def stopped(self, request: gr.Request) -> None:
@@ -161,9 +185,9 @@ class _Panel:
             cleared |= {column.stage: "", column.answer: "", column.figures: "", column.words: WAITS}
         return {**cleared, **self.bar.runs(True), self.way: "", self.markdown: "", self.ended: None}
 
-    def _over(self, prompt: str, standing: Standing) -> Changes:
+    def _over(self, prompt: str, standing: Standing, ballot: Ballot) -> Changes:
         """Other parts hear of it, too: it has loaded models, and perhaps others had to go."""
-        kept = {self.markdown: as_markdown(prompt, standing), self.ended: standing}
+        kept = {self.markdown: "" if ballot.hides else as_markdown(prompt, standing), self.ended: standing}
         return {**self.bar.runs(False), **kept, self.shared.models_changed: now()}
 
     def _broken(self, error: Exception, last: list[Contender | None]) -> Changes:

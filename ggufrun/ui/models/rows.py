@@ -62,7 +62,7 @@ def _row(model: Json, served: Json | None) -> Row:
         source=model["source"],
         partial=partial is not None,
         of=partial["of"] if partial else None,
-        sees=bool(model.get("projectors")),
+        sees=bool(model.get("projectors") or (served or {}).get("vision")),
         served=served["name"] if served else "",
         state=served["state"] if served else "",
         chats=bool(served.get("completion_chat", True)) if served else True,

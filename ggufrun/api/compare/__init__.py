@@ -1,0 +1,1 @@
+"""Comparisons over HTTP: measured reports, begun and watched, and blind votes"""

@@ -1,0 +1,57 @@
+"""One figure with what it is in each draw of a bootstrap, and the 95 % interval that follows from these
+
+The interval is the percentile bootstrap's, expanded for few chunks (Hesterberg 2015): plain percentiles know neither
+Student's t nor that the variance of n numbers is too small by (n - 1)/n. With 8 chunks of a skewed quantity, as KL
+divergence is, they hold the truth in some 87 of 100 cases, the expanded ones in 92, and with 40 in 94.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from math import sqrt
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+from ggufrun.compare.results import Figure, Floats
+
+LEAST_CHUNKS: Final = 8  # with fewer the interval would be a guess
+_NORMAL: Final = NormalDist()
+Z: Final = _NORMAL.inv_cdf(0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    value: float
+    draws: Floats  # nan where a draw has none of the positions
+    chunks: int  # that have such positions
+
+    def figure(self, *, least: int = LEAST_CHUNKS) -> Figure:
+        """Without an interval where there are fewer than `least` chunks. The value itself is always inside of it."""
+        drawn = self.draws[np.isfinite(self.draws)]
+        if self.chunks < least or not len(drawn):
+            return Figure(self.value)
+        outside = tail(self.chunks)
+        lo, hi = np.quantile(drawn, (outside, 1 - outside))
+        return Figure(self.value, min(float(lo), self.value), max(float(hi), self.value))
+
+    def map(self, change: Callable[[Floats], Floats]) -> "Drawn":
+        """Of a function that only rises: the interval's ends are mapped with it."""
+        return Drawn(float(change(np.array([self.value]))[0]), change(self.draws), self.chunks)
+
+
+@cache
+def tail(chunks: int) -> float:
+    """The share of the draws to leave out on each side, for 95 %."""
+    return _NORMAL.cdf(-sqrt(chunks / (chunks - 1)) * _student(chunks - 1))
+
+
+def _student(freedom: int) -> float:
+    """Student's t at 97.5 %, by the Cornish-Fisher expansion: within 0.3 % from 4 degrees of freedom on."""
+    terms = (
+        (Z**3 + Z) / 4,
+        (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96,
+        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
+    )
+    return Z + sum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))
