@@ -16,7 +16,7 @@ from ggufrun.compare.blind.trial import BlindTest, Shown, Vote
 from ggufrun.terminal.style import Style
 
 _VOTES: Final[dict[str, Vote]] = {"l": "left", Keys.Left: "left", "r": "right", Keys.Right: "right", "t": "tie"}
-_KEYS: Final = "l left is better · r right is better · t tie · u take the last vote back · q stop here"
+_KEYS: Final = "l left is better · r right · t tie · u take the last vote back · q stop here"  # within 80
 _OVER: Final = "That was the last one. u takes it back; any other key shows who is who."
 
 

@@ -4,20 +4,17 @@ What is asked and answered is a line of JSON. Plans are made elsewhere.
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
-from ggufrun.child import child_environment
+from ggufrun.child import as_text, child_environment, last_words, listen
 from ggufrun.errors import CannotMeasure, GgufrunError, ModelFileError, OptionError, OutOfMemory
 from ggufrun.fit.measured import Amounts, Measured, ProbedDevice
 from ggufrun.settings import EngineSettings, ModelSettings
@@ -26,7 +23,6 @@ MODULE: Final = "ggufrun.llama.probe"
 ANSWER_S: Final = 60.0  # for one answer; a vocabulary of 131,072 tokens takes a third of a second
 _TAIL: Final = 8192  # characters of the child's standard error that are kept
 _MEMORY: Final = re.compile(r"out of memory|(?:failed|unable) to allocate|bad_alloc|MemoryError", re.I)
-_FOLDER: Final = re.compile(r"\S*[/\\](?=[^/\\\s]+:\d+:)")  # where llama.cpp was compiled
 
 Json = dict[str, Any]
 
@@ -117,8 +113,8 @@ class _Child:
             )
         except OSError as error:
             raise CannotMeasure(f"no process for it: {error.strerror or error}") from error
-        self._errors = _thread(self._popen.stderr, self._hear_error)
-        _thread(self._popen.stdout, self._answers.put, lambda: self._answers.put(None))
+        self._errors = listen(self._popen.stderr, self._hear_error)
+        listen(self._popen.stdout, self._answers.put, lambda: self._answers.put(None))
 
     @property
     def pid(self) -> int:
@@ -129,7 +125,7 @@ class _Child:
         stdin = self._popen.stdin
         try:
             if stdin is not None:
-                stdin.write(json.dumps(question, default=_plain) + "\n")
+                stdin.write(json.dumps(question, default=as_text) + "\n")
                 stdin.flush()
         except (OSError, ValueError):
             raise self._ending() from None
@@ -162,37 +158,14 @@ class _Child:
         except subprocess.TimeoutExpired:
             return CannotMeasure("the measuring process closed its pipe and went on")
         self._errors.join(1)
-        lines = self._tail.strip().splitlines()
         killed = sys.platform != "win32" and code == -signal.SIGKILL
         if killed or _MEMORY.search(self._tail):
             return OutOfMemory("There is too little memory to measure this model.", "Close other programs.")
-        telling = [line for line in lines if "GGML_ASSERT" in line] or lines[-1:]
-        said = f": {_FOLDER.sub('', telling[-1]).strip()[-300:]}" if telling else ""
-        return CannotMeasure(f"the measuring process ended with code {code}{said}")
+        return CannotMeasure(f"the measuring process ended with code {code}{last_words(self._tail)}")
 
 
 def _was_closed() -> CannotMeasure:
     return CannotMeasure("the measuring process was closed")
-
-
-def _thread(stream: IO[str] | None, hear: Callable[[str], None], end: Callable[[], None] = lambda: None) -> Any:
-    """Hands a stream's lines to `hear`, on a thread of its own, until the stream ends."""
-
-    def read() -> None:
-        with suppress(OSError, ValueError), stream or open(os.devnull) as lines:  # ValueError: closed
-            for line in lines:
-                hear(line)
-        end()
-
-    thread = threading.Thread(target=read, name="probe", daemon=True)
-    thread.start()
-    return thread
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} cannot be asked about")
 
 
 def _error(raw: Json) -> GgufrunError:

@@ -1,7 +1,6 @@
 """Asks the process that quantizes (`ggufrun.llama.quantizer`), and makes errors of its end"""
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -10,12 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Self
 
-from ggufrun.child import child_environment
+from ggufrun.child import child_environment, last_words
 from ggufrun.errors import GgufrunError, InputError, ModelFileError, OutOfMemory
 
 MODULE: Final = "ggufrun.llama.quantizer"
 _TAIL: Final = 8192  # bytes of its standard error that are looked at
-_FOLDER: Final = re.compile(r"\S*[/\\](?=[^/\\\s]+:\d+:)")  # where llama.cpp was compiled
 
 Json = dict[str, Any]
 
@@ -71,15 +69,13 @@ class Quantizer:
     def _ending(self) -> GgufrunError:
         code = self._popen.wait()
         self._errors.seek(max(0, self._errors.seek(0, 2) - _TAIL))
-        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        said = self._errors.read().decode("utf-8", "replace")
         if sys.platform != "win32" and code == -signal.SIGKILL:
             return OutOfMemory(
                 "The quantizing process was killed: there was too little memory.", "Close other programs."
             )
-        telling = [line for line in lines if "GGML_ASSERT" in line] or lines[-1:]
-        said = f": {_FOLDER.sub('', telling[-1]).strip()[-300:]}" if telling else ""
         return GgufrunError(
-            f"The quantizing process ended with code {code}{said}.", "Try another quant, or another file."
+            f"The quantizing process ended with code {code}{last_words(said)}.", "Try another quant, or another file."
         )
 
 

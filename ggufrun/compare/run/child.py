@@ -9,14 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
-from ggufrun.child import child_environment
+from ggufrun.child import as_text, child_environment, last_words, listen
 from ggufrun.errors import EngineError, GgufrunError, InputError, OutOfMemory
 
 MODULE: Final = "ggufrun.compare.scoring.worker"
@@ -49,10 +47,10 @@ class ScoringProcess:
             start_new_session=os.name != "nt",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        self._errors = _thread(self._popen.stderr, self._hear_error)
-        _thread(self._popen.stdout, self._lines.put, lambda: self._lines.put(None))
+        self._errors = listen(self._popen.stderr, self._hear_error)
+        listen(self._popen.stdout, self._lines.put, lambda: self._lines.put(None))
         with suppress(OSError):  # it died: its end says why
-            self._ask(json.dumps(request, default=_plain))
+            self._ask(json.dumps(request, default=as_text))
 
     def __enter__(self) -> Self:
         return self
@@ -98,9 +96,7 @@ class ScoringProcess:
             return
         if sys.platform != "win32" and code == -signal.SIGKILL:
             raise OutOfMemory("The scoring process was killed: memory ran out, most likely.", "Close other programs.")
-        lines = self._tail.strip().splitlines()
-        telling = [line for line in lines if "GGML_ASSERT" in line] or lines[-1:]
-        raise EngineError(f"The scoring process ended with code {code}: {' '.join(telling)[-300:]}")
+        raise EngineError(f"The scoring process ended with code {code}{last_words(self._tail)}")
 
     def _hear_error(self, line: str) -> None:
         self._tail = (self._tail + line)[-_TAIL:]
@@ -110,25 +106,3 @@ def error_of(event: Mapping[str, Any]) -> GgufrunError:
     """What a "failed" event says."""
     kind: type[GgufrunError] = InputError if event.get("type") in _INPUT else EngineError
     return kind(str(event.get("message", "")), str(event.get("hint", "")))
-
-
-def _thread(
-    stream: IO[str] | None, hear: Callable[[str], None], end: Callable[[], None] = lambda: None
-) -> threading.Thread:
-    """Hands a stream's lines to `hear`, on a thread of its own, until the stream ends."""
-
-    def read() -> None:
-        with suppress(OSError, ValueError), stream or open(os.devnull) as lines:  # ValueError: closed
-            for line in lines:
-                hear(line)
-        end()
-
-    thread = threading.Thread(target=read, name="scoring", daemon=True)
-    thread.start()
-    return thread
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} cannot be asked about")
