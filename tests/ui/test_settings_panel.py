@@ -162,10 +162,13 @@ def test_what_nobody_looks_at_asks_nothing(browser: Browser, place: Place) -> No
         assert not [url for url in asked if "/queue/join" in url]
         with page.expect_request("**/queue/join*"):
             page.evaluate(hide, False)
-        asked.clear()
-        page.clock.run_for(20_500)
-        page.wait_for_timeout(300)
-        assert 1 <= len([url for url in asked if "/queue/join" in url]) <= 3
+        counts = []
+        while not any(counts) and len(counts) < 10:  # it does not ask again before it was answered
+            asked.clear()
+            page.clock.run_for(20_500)
+            page.wait_for_timeout(500)
+            counts.append(len([url for url in asked if "/queue/join" in url]))
+        assert 1 <= counts[-1] <= 3
 
 
 def test_what_is_set_is_kept_and_gives_the_same_answer_twice(browser: Browser, place: Place) -> None:
