@@ -162,7 +162,7 @@ def test_what_nobody_looks_at_asks_nothing(browser: Browser, place: Place) -> No
         assert not [url for url in asked if "/queue/join" in url]
         with page.expect_request("**/queue/join*"):
             page.evaluate(hide, False)
-        counts = []
+        counts: list[int] = []
         while not any(counts) and len(counts) < 10:  # it does not ask again before it was answered
             asked.clear()
             page.clock.run_for(20_500)
