@@ -10,6 +10,7 @@ from ggufrun.commandline.groups import grouped
 from ggufrun.commandline.hub_flags import HubFlags, MirrorFlags
 from ggufrun.commandline.plan_flags import MachineFlags, PlanFlags
 from ggufrun.commandline.quantize_flags import QuantizeFlags
+from ggufrun.errors import OptionError
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A card's name or owner/repo, either with :QUANT.")]
 Fitted = Annotated[str, typer.Argument(metavar="SPEC|FILE", help="As for `ggufrun pull`, or a .gguf file.")]
@@ -176,6 +177,10 @@ def compare(
             from ggufrun.commandline.compare import compare as command
             from ggufrun.commandline.compare_files import FileFlags
 
+            if blind.prompts is not None or blind.max_tokens != BlindFlags().max_tokens:
+                raise OptionError(
+                    "--prompts and --max-tokens are of the blind test.", "Add --blind, or leave them out."
+                )
             command(FileFlags(tuple(models), hub), rows, text, aims, machine)
 
 

@@ -54,11 +54,14 @@ class ContextPlan:
             cached = min(cached, engine.parallel)
         on_cpu = not library.supports_gpu() or settings.gpu_layers == 0
         batch = min(engine.batch, context)
+        sequences = min(engine.parallel + cached, ll.llama_max_parallel_sequences())
+        if context < sequences:  # a batch must have room for a row of each, or llama.cpp aborts
+            raise OptionError(f"A context of {context} tokens is too small.", f"Use at least {sequences}.")
         return cls(
             context=context,
             batch=batch,
             ubatch=min(_UBATCH_CPU if on_cpu else _UBATCH, batch),
-            sequences=min(engine.parallel + cached, ll.llama_max_parallel_sequences()),
+            sequences=sequences,
             threads=settings.threads or physical_cores(),
             kv_type=settings.kv_type,
             flash_attention=flash_attention(settings, on_cpu),

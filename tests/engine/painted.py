@@ -47,7 +47,7 @@ class Bench:
 
     def __init__(self, backend: FakeBackend | None = None, store: PrefixStore | None = None, **engine: object) -> None:
         self.backend, self.encoder = backend or FakeBackend(context=CONTEXT), FakeEncoder()
-        settings = replace(SMALL, **engine)  # type: ignore[arg-type]
+        settings = replace(SMALL, **engine)  # type: ignore[arg-type]  # names of settings, by the tests
         self.engine = make_engine(self.backend, settings, store=store, encoder=self.encoder)
         self.outcomes: dict[int, Outcome] = {}
 

@@ -123,6 +123,8 @@ def test_a_context_that_does_not_fit(demo_path: Path) -> None:
         LlamaBackend.load(ModelSettings(demo_path, context=2_000_000_000), SMALL)
     with pytest.raises(OptionError, match="too large"):
         LlamaBackend.load(ModelSettings(demo_path, context=2**40), SMALL)
+    with pytest.raises(OptionError, match="too small"):  # llama.cpp would end the process
+        LlamaBackend.load(ModelSettings(demo_path, context=16), EngineSettings())
 
 
 def test_the_cpu_is_a_device() -> None:

@@ -66,6 +66,7 @@ def test_a_reload_attaches_and_so_does_a_second_tab(user: Tab, demo: Served) -> 
     page = opened(user, chat)
     ask(page, LONG)
     until_running(page)
+    expect(page.locator("#ask textarea")).to_have_value("")
     before = running(page).inner_text()
     opened(user, chat)
     until_running(page)

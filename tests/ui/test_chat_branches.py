@@ -1,10 +1,10 @@
 """Branches of a chat in a real browser: a question edited, an answer made anew, and the way back."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.api.served import Served
 from tests.ui.browser import Tab
-from tests.ui.talking import SHORT, answers, ask, endless, imported, opened, questions, quick, stored, until_idle
+from tests.ui.talking import LONG, SHORT, answers, ask, endless, imported, opened, questions, quick, stored, until_idle
 
 
 def edit(page: Page, row: int, text: str) -> None:
@@ -61,8 +61,14 @@ def test_an_answer_made_anew_stands_beside_the_old_one(user: Tab, demo: Served) 
 def test_nothing_else_is_begun_while_an_answer_comes(user: Tab, demo: Served) -> None:
     chat = endless(demo.client)
     page = opened(user, chat)
-    ask(page, "Tell me a long story.")
-    page.locator("#ask textarea").fill("And another.")  # perhaps before the first is with the server
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    with page.expect_request(lambda sent: "/queue/join" in sent.url and LONG in (sent.post_data or "")):
+        ask(page, LONG)
+    page.locator("#ask textarea").fill("And another.")  # before the first is with the server
+    for each in held:
+        each.continue_()
+    page.unroute("**/queue/join*")
     expect(page.locator("#ask .stop-button")).to_be_visible()
     page.locator("#ask textarea").press("Enter")
     expect(page.get_by_text("An answer is being written here.")).to_be_visible()

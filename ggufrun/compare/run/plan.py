@@ -103,7 +103,9 @@ def make_plan(
     check_same(chosen, [each for each in able if each is not chosen])
     kinds = tuple(dict.fromkeys(kv_types)) or (PLAIN,)
     if len(able) == 1 and kinds == (PLAIN,):
-        raise OptionError("There is one model only, and nothing to compare it with.", "Name several, or --kv-types.")
+        lost = "".join(f" {each.path.name} cannot take part: {each.error}" for each in contenders if each.error)
+        alone = f"There is one model only, and nothing to compare it with.{lost}"
+        raise OptionError(alone, "Name several, or --kv-types.")
     return Plan(
         model, tuple(contenders), chosen, kinds, source, cache, mode, tasks=mode.tasks, chosen=reference is None
     )

@@ -56,7 +56,8 @@
   };
   const empty = ([, chats, text, attached]) => {
     for (const each of chats) if (brief(read(each)) === text) keep(each, "");
-    if (!chats.includes(chat) || brief(box().value) !== text || files().length !== attached) return;
+    const anothers = chat !== null && chat === (facts.chat ?? "") && !chats.includes(chat); // what is in the box
+    if (anothers || brief(box().value) !== text || files().length !== attached) return;
     write("");
     detach();
   };

@@ -141,6 +141,7 @@ def test_what_cannot_be_tested(tmp_path: Path, models: list[str], asked: list[st
         (["compare", *models, "--blind", "--chats"], "no saved chats"),
         (["compare", models[0], models[0], "--blind", "--prompts", asked[-3]], "are one model"),
         (["compare", models[0], "--blind", "--prompts", asked[-3]], "between two models"),
+        (["compare", *models, "--prompts", asked[-3]], "Add --blind"),
         ([*asked[1:], "--kv-types", "q4_0"], "--kv-types is of measuring"),
         (["compare", models[0], str(tmp_path / "none.gguf"), "--blind", "--prompts", asked[-3]], "none.gguf"),
     ):

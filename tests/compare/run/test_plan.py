@@ -67,6 +67,8 @@ def test_a_reference_that_was_asked_for_counts_and_must_be_there(ladder: dict[st
 def test_one_model_needs_another_kv_cache_to_be_compared(ladder: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nothing to compare"):
         small_plan([ladder["F16"]], tmp_path)
+    with pytest.raises(OptionError, match=r"none\.gguf cannot take part"):  # which is why there is one only
+        small_plan([ladder["F16"], tmp_path / "none.gguf"], tmp_path)
     plan = small_plan([ladder["F16"]], tmp_path, kv_types=("f16", "q4_0"))
     assert [row.name for row in plan.rows][-1] == "F16 kv q4_0"
 
