@@ -191,6 +191,7 @@ class ChatRequest:
     fits: bool = False  # the prompt and max_tokens must fit into the context together
     safe_prompt: bool = False  # Mistral's guardrail prompt stands in front
     prompt_mode: Literal["reasoning"] | None = None
+    escalate: bool = False  # a route that can escalate gives it to its last engine at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,9 @@ class Meter:
     cached_tokens: int = 0
     completion_tokens: int = 0  # over all choices
     ttft_s: float | None = None  # None: no token yet
+    engine: str = ""  # of those of a route, the one that answers; "": no route chose
+    why: str = ""  # why that one, in a few words
+    spent_usd: float = 0.0  # what remote engines charge, attempts that were thrown away included
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +353,7 @@ class ModelInfo:
     file: str = ""  # the GGUF's name, without its folder
     quant: str = ""  # "Q4_K_M", as the file says
     price: Price | None = None
+    charges: Price | None = None  # what a call really costs, where it is answered elsewhere; None: nothing
     memory_bytes: int = 0  # about, weights and KV cache; 0: unknown
     dimensions: int = 0  # of an embedding; 0: it makes none
     note: str = ""  # what is less than it would be with memory enough

@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+TESTS_FAILED = 1  # pytest's exit code
 
 if sys.version_info < (3, 11):  # noqa: UP036  (this file also has to run where it says so)
     sys.exit(f"ggufrun: Python 3.11 or newer is needed and this is {platform.python_version()}: see python.org")
@@ -55,12 +56,20 @@ def tasks(name: str, arguments: list[str], environment: Environment) -> tuple[se
     raise InstallError(f"there is no task {name!r}: use run, test, test-all, check, bench or install")
 
 
-def perform(commands: list[list[str]]) -> int:
-    """Run all commands; the first failure is the exit code."""
+def failed_again(environment: Environment) -> list[str]:
+    """The tests that failed in the last run, one after the other: a machine that is busy makes some late."""
+    return [str(environment.python), "-m", "pytest", "-q", "-rfEp", "--lf", "--lfnf=none"]
+
+
+def perform(commands: list[list[str]], again: list[str]) -> int:
+    """Run all commands; the first failure is the exit code. `again`: what may follow a failure, and then decides."""
     sys.stdout.flush()
     if len(commands) == 1 and sys.platform != "win32":
         os.execv(commands[0][0], commands[0])  # so that Ctrl-C and the exit code are the command's own
     codes = [subprocess.call(command) for command in commands]
+    if again and set(codes) == {0, TESTS_FAILED}:
+        print("\nOnce more, alone, what failed above. What passes now depends on the machine's load:", flush=True)
+        return subprocess.call(again)
     return next(filter(None, codes), 0)
 
 
@@ -76,7 +85,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nggufrun: stopped; the next run goes on from here", file=sys.stderr)
         return 130
-    return perform(commands)
+    return perform(commands, failed_again(environment) if arguments == ["test"] else [])
 
 
 if __name__ == "__main__":
