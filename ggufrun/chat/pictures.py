@@ -1,6 +1,7 @@
 """A picture's file to the pixels that a model sees: upright, on white, resized to whole patches.
 
-Blocking: for a thread. What has been made lately is kept, since a conversation repeats its pictures with every turn.
+Blocking: for a thread; large ones are opened in a process (`picture_process`). What has been made lately is kept, since
+a conversation repeats its pictures with every turn.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ggufrun.chat import picture_process
 from ggufrun.chat.picture_files import PEEK, format_of
 from ggufrun.chat.resize import resized
 from ggufrun.chat.types import ImageChunk
@@ -90,9 +92,14 @@ class Pictures:
             with Image.open(io.BytesIO(data), formats=[format]) as image:
                 if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST:
                     raise _too_large(f"{image.width:,} x {image.height:,} pixels", at)
-                return _seen(_upright(image), self.vision)
+                if image.width * image.height <= picture_process.LARGE:
+                    return _seen(_upright(image), self.vision)
+            told, pixels = picture_process.seen_apart(data, format, self.vision)
+            return Picture(**told, pixels=pixels)
         except RequestError:
             raise
+        except picture_process.NotSeen as error:
+            raise RequestError(f"The image {error}.", _AGAIN, at) from error
         except Image.DecompressionBombError as error:
             raise _too_large("far too many pixels", at) from error
         except Exception as error:  # a broken file can raise anything in there: OSError, SyntaxError, struct's own
@@ -115,6 +122,12 @@ class Album:
         if self._pixels > MOST_SEEN or self._opened > MOST_OPENED:
             raise RequestError("The images of this request are too large together.", "Send fewer.", chunk.at)
         return self._seen.setdefault(picture.key, picture)
+
+
+def seen_here(data: bytes, format: str, vision: Vision) -> Picture:
+    """What a model sees of a file, opened in this process. Raises what Pillow does."""
+    with Image.open(io.BytesIO(data), formats=[format]) as image:
+        return _seen(_upright(image), vision)
 
 
 def _too_large(how: str, at: str) -> RequestError:

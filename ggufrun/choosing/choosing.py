@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ggufrun.choosing.offers import Choice, Offer, best, middle
-from ggufrun.errors import ModelFileError
+from ggufrun.errors import ModelFileError, OptionError
 from ggufrun.fit.machine import Machine
 from ggufrun.fit.measured import Measure
 from ggufrun.fit.planner import make_plan
@@ -20,7 +20,7 @@ from ggufrun.hub.remote_header import remote_header, remote_headers
 from ggufrun.hub_errors import HubRefused
 from ggufrun.weights.cards import Card
 from ggufrun.weights.header import Header
-from ggufrun.weights.projectors import fault_of
+from ggufrun.weights.projectors import fault_of, unseen_by
 from ggufrun.weights.quants import label_of
 
 _OTHERS: Final = 2  # headers that are read where the first is faulty
@@ -62,9 +62,14 @@ class Choosing:
         return self._subjects[quant.name]
 
     def _projector_header(self, model: Header) -> Header | None:
-        """Raises ModelFileError for a file of this machine that does not fit."""
+        """Raises ModelFileError or OptionError for a file of this machine that does not fit."""
         if self._projector is None or self._subjects:
             return next((subject.projector for subject in self._subjects.values()), None)
+        if why := unseen_by(model):
+            if isinstance(self._projector, Header):
+                raise OptionError(f"{self._listing.repo} cannot see images: {why}.", "Leave --mmproj out.")
+            self.notes = (f"Images cannot be seen: {why}.",)
+            return None
         if isinstance(self._projector, Header):
             if fault := fault_of(self._projector, model):
                 raise ModelFileError(self._projector.path, fault, "Give the mmproj file of this model, or none.")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import typer
 
+from ggufrun.commandline.table import printable
 from ggufrun.errors import GgufrunError, InputError
 
 
@@ -35,10 +36,10 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
 
 
 def print_error(text: str) -> None:
-    """One line on standard error."""
+    """One line on standard error, without escape codes: files and servers have words in it."""
     if sys.stderr is not None:
         line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
-        print(f"ggufrun: {line}", file=sys.stderr, flush=True)
+        print(f"ggufrun: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def _sentence(error: Exception) -> str:

@@ -11,17 +11,17 @@ from platformdirs import user_cache_path
 
 from ggufrun.doctor.build import Build, broken_build, judge_build, read_build
 from ggufrun.doctor.checksum import Progress, check_sums
-from ggufrun.doctor.file_check import check_files, check_projector, damaged, tensor_types
+from ggufrun.doctor.file_check import check_files, damaged, tensor_types
 from ggufrun.doctor.finding import Finding, Report, Section
 from ggufrun.doctor.graphics import Drivers, SystemGpu, read_drivers, system_gpus
 from ggufrun.doctor.machine import SystemFacts, read_system
 from ggufrun.doctor.memory_speed import memory_speed
+from ggufrun.doctor.projector_check import check_projectors
 from ggufrun.doctor.proof import Proof, failed_proof, judge_proof, prove
 from ggufrun.doctor.reading import read_in_a_process
 from ggufrun.errors import EngineError, ModelFileError
 from ggufrun.figures import bandwidth, billions, gb, gib
 from ggufrun.fit.bandwidth import gpu_bandwidth
-from ggufrun.store.projectors import projector_for, projectors_beside
 from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.weights.quants import quant_of
 
@@ -147,11 +147,7 @@ def _model(found: ResolvedModel, on_progress: Progress | None, *, native: bool) 
 
 def _findings(found: ResolvedModel, on_progress: Progress | None, *, native: bool) -> Iterator[Finding]:
     yield from check_files(found)
-    projector = projector_for(found, None)
-    meant = [projector.header.path] if projector.header is not None else projectors_beside(found)
-    checked = [check_projector(path, found.header, found.card) for path in meant]
-    if projector.note and all(finding.level == "ok" for finding in checked):  # sound, and perhaps another model's
-        checked = [Finding("mmproj", "warning", f"{projector.note}.", "Name it with --mmproj, or in ggufrun.toml.")]
+    checked, meant = check_projectors(found)
     yield from checked
     yield from check_sums([*found.shards, *meant], on_progress)
     if native:

@@ -107,6 +107,9 @@ class Backend(Protocol):
     def restore(self, seq: int, state: bytes) -> bool:
         """Load a saved state into the empty sequence `seq`. False, and `seq` empty, if it does not fit."""
 
+    def rest(self) -> None:
+        """Leave the processors to others, a picture's encoder: there is nothing to compute before it is done."""
+
     def reset(self) -> None:
         """Rebuild the context after FATAL: every sequence is empty afterwards."""
 

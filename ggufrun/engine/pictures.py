@@ -87,9 +87,10 @@ class Pictures:
         now = self._encoding
         return now is not None and (request == now.request or request in now.behind)
 
-    def wait(self, patience: float) -> None:
-        """Wait up to `patience` seconds for the picture that is being encoded, if one is."""
+    def wait(self, patience: float, rest: Callable[[], None] = lambda: None) -> None:
+        """Wait up to `patience` seconds for the picture that is being encoded, if one is, after `rest`."""
         if self._encoding is not None:
+            rest()
             wait([self._encoding.rows], patience)
 
     def forget(self, request: int) -> None:

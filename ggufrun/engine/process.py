@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BufferedReader, BufferedWriter
-from queue import SimpleQueue
 from typing import cast
 
 from ggufrun.child import child_environment
 from ggufrun.engine.messages import Fatal, FromWorker, Start, Stop, Submit, ToWorker, WorkerSettings
+from ggufrun.engine.outbox import Outbox
 from ggufrun.engine.pipe import FrameTooLarge, PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.types import Failed
 
@@ -45,7 +45,7 @@ class WorkerProcess:
         self._tail = b""
         self._last_words = ""  # its own
         self._given_up = ""  # why we killed it
-        self._outbox: SimpleQueue[ToWorker | None] = SimpleQueue()
+        self._outbox = Outbox()
         options = ["-X", "faulthandler"] if debug else []
         self._popen = subprocess.Popen(
             # -P: the current directory is the user's, and may hold a json.py
@@ -120,21 +120,15 @@ class WorkerProcess:
     def _write(self) -> None:
         writer = PipeWriter(self._stdin)
         try:
-            while (message := self._outbox.get()) is not None:
-                self._send(writer, message)
+            self._outbox.send_all(writer, self._refuse)
         except PipeClosed:
             pass
         except Exception as error:  # where this thread ends: a worker that hears nothing more is lost
             self.kill(f"a message to it could not be sent ({type(error).__name__}: {error})")
         _close(self._stdin)
 
-    def _send(self, writer: PipeWriter, message: ToWorker) -> None:
-        try:
-            writer.write([message])
-        except FrameTooLarge as error:
-            if not isinstance(message, Submit):
-                raise
-            self._heard(self, [Failed(message.request.id, str(error))])  # this request's own fault: the others go on
+    def _refuse(self, message: Submit, error: FrameTooLarge) -> None:
+        self._heard(self, [Failed(message.request.id, str(error))])
 
     def _read(self) -> None:
         try:
@@ -158,7 +152,7 @@ class WorkerProcess:
             self._popen.wait(REAP_S)
         except subprocess.TimeoutExpired:
             self.kill("it closed its pipe and did not exit")
-        self._outbox.put(None)
+        self._outbox.end()
         self._errors.join(1)
         _close(self._stdout)
         _close(self._stderr)
@@ -167,7 +161,7 @@ class WorkerProcess:
     def _discard(self) -> None:
         """Leave nothing behind of a worker that could not be taken over."""
         self.kill("it could not be taken over")
-        self._outbox.put(None)
+        self._outbox.end()
         for file in (self._stdin, self._stdout, self._stderr):
             _close(file)
 

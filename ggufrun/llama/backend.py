@@ -18,6 +18,7 @@ from ggufrun.llama.batch import Batch
 from ggufrun.llama.context import ContextPlan, cells_per_row, open_context
 from ggufrun.llama.failures import reason
 from ggufrun.llama.model import Model, Progress
+from ggufrun.llama.openmp import give_back_threads
 from ggufrun.llama.sampler import LlamaSampler
 from ggufrun.settings import EngineSettings, ModelSettings
 
@@ -147,6 +148,9 @@ class LlamaBackend:
         log.info("a saved state was refused: %s", reason(lines))
         self.truncate(seq, 0)
         return False
+
+    def rest(self) -> None:
+        give_back_threads()
 
     def reset(self) -> None:
         self.reopen(self.plan)

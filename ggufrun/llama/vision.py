@@ -20,6 +20,7 @@ from ggufrun.llama import library
 from ggufrun.llama.failures import check_file, reason
 from ggufrun.llama.mmproj import HINT, Mmproj
 from ggufrun.llama.model import Model
+from ggufrun.llama.openmp import give_back_threads
 
 _NODES: Final = 32  # of the computation, about a layer: after so many it can be given up
 
@@ -54,6 +55,7 @@ class LlamaVision:
             rows = self._encoded(context, mmproj, width, height, pixels)
         finally:
             self._stopped = _never
+            give_back_threads()
         mmproj.end_lines(rows, width)
         if not np.isfinite(rows).all():
             raise EngineError("The vision encoder made numbers out of range of a picture.", "Send it in another size.")

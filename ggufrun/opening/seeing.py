@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ggufrun.chat.vision import Vision
 from ggufrun.errors import OptionError
@@ -11,10 +11,7 @@ from ggufrun.llama.pooling import makes_embeddings
 from ggufrun.store.projectors import NONE, projector_for
 from ggufrun.store.resolve import ResolvedModel
 from ggufrun.weights.header import Header
-from ggufrun.weights.projectors import knows_images, merge_of
-
-_TEMPLATED: Final = "its prompts are written by a chat template, not in Mistral's own format"
-_NO_TOKENS: Final = "its vocabulary has no tokens for them ([IMG])"
+from ggufrun.weights.projectors import TEMPLATED, merge_of, unseen_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +35,10 @@ class Sight:
             return cls()
         projector = projector_for(found, named)
         sight = cls(projector.header, by_hand=named is not None, note=projector.note)
-        if templated or not _in_mistrals_format(found.header):
-            return sight.blinded(found.name)
-        return sight if sight.projector is None or knows_images(found.header) else sight.blinded(found.name, _NO_TOKENS)
+        if sight.projector is None:
+            return sight
+        why = TEMPLATED if templated else unseen_by(found.header)
+        return sight.blinded(found.name, why) if why else sight
 
     @property
     def path(self) -> str | None:
@@ -54,7 +52,7 @@ class Sight:
         patch, longest = (header.integer(f"clip.vision.{name}") or 0 for name in ("patch_size", "image_size"))
         return Vision(patch, longest, merge_of(header))
 
-    def blinded(self, name: str, why: str = _TEMPLATED) -> "Sight":
+    def blinded(self, name: str, why: str = TEMPLATED) -> "Sight":
         """Of a model whose prompts can have no pictures. Raises OptionError where the user meant them to."""
         if self.projector is None:
             return self
@@ -66,9 +64,3 @@ class Sight:
         """About what images take when they are used."""
         subject = Subject(found.path, (found.header,), found.name, found.card, self.projector)
         return subject.projector_bytes + subject.picture_bytes
-
-
-def _in_mistrals_format(header: Header) -> bool:
-    """As `chat.prompt` decides it, which has the vocabulary to be sure."""
-    template = header.text("tokenizer.chat_template") or ""
-    return header.text("tokenizer.ggml.pre") == "tekken" and (not template or "[INST]" in template)

@@ -19,8 +19,10 @@ _DATA: Final = "data:;base64,"
 def read_image(path: Path) -> ImageChunk:
     """Raises OptionError for what is no picture."""
     try:
+        if path.is_fifo() or path.is_char_device():  # which may give nothing for ever
+            raise OptionError(f"{path} is a pipe or a device.", "Save the image in a file first.")
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)  # of a device or a pipe nobody knows the size
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise OptionError(f"{path}: {error.strerror or error}.", "Check the image's name.") from error
     if format_of(data[:PEEK]) is None:

@@ -8,6 +8,7 @@ from ggufrun.weights.fields import ArrayField
 from ggufrun.weights.header import Header
 
 KIND: Final = "pixtral"  # how Mistral's models see
+TEMPLATED: Final = "its prompts are written by a chat template, not in Mistral's own format"
 _MARKS: Final = ("[IMG]", "[IMG_BREAK]", "[IMG_END]")  # tokens, among the first of a vocabulary
 _FIRST: Final = 1 << 17  # bytes: more than the thousand special tokens take that come first
 
@@ -29,6 +30,19 @@ def fault_of(projector: Header, model: Header) -> str:
             f"{_count(takes)}"
         )
     return ""
+
+
+def unseen_by(model: Header) -> str:
+    """Why its prompts can have no images, whatever mmproj there is; "" where they can. Raises ModelFileError."""
+    if not _in_mistrals_format(model):
+        return TEMPLATED
+    return "" if knows_images(model) else "its vocabulary has no tokens for them ([IMG])"
+
+
+def _in_mistrals_format(model: Header) -> bool:
+    """As `chat.prompt` decides it, which has the vocabulary to be sure."""
+    template = model.text("tokenizer.chat_template") or ""
+    return model.text("tokenizer.ggml.pre") == "tekken" and (not template or "[INST]" in template)
 
 
 def knows_images(model: Header) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -71,6 +72,18 @@ async def test_a_public_name_with_a_private_address_is_not_asked() -> None:
         with pytest.raises(RequestError, match="not on the public internet"):
             await Fetcher(resolve=lambda *_: ["127.0.0.1"]).fetch(f"http://pictures.test:{host.port}/")
     assert not host.asked
+
+
+async def test_an_unknown_host_is_refused_as_a_private_one_is() -> None:
+    def none(host: str, port: int) -> Sequence[str]:
+        raise socket.gaierror("Name or service not known")
+
+    told = []
+    for resolve in (none, lambda *_: ["10.1.2.3"], lambda *_: []):
+        with pytest.raises(RequestError) as refused:
+            await Fetcher(resolve=resolve).fetch("http://intranet.test/a.png")
+        told.append((str(refused.value), type(refused.value), refused.value.__cause__, refused.value.__context__))
+    assert told[0] == told[1] == told[2]
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import random
+import shutil
 import struct
+import sys
 import zlib
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from ggufrun.chat import picture_process
 from ggufrun.chat import pictures as module
 from ggufrun.chat.pictures import MOST_PIXELS, Album, Picture, Pictures
 from ggufrun.chat.types import ImageChunk
@@ -206,6 +209,27 @@ def test_a_file_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = pictures.of(ImageChunk(data=data))
     monkeypatch.setattr(module, "format_of", None)
     assert pictures.of(ImageChunk(data=data)) is first
+
+
+def test_a_large_file_is_opened_in_a_process_and_seen_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [_file(_halves(), format) for format in ("JPEG", "WEBP")]
+    here = [_picture(data) for data in files]
+    monkeypatch.setattr(picture_process, "LARGE", 0)
+    monkeypatch.setattr(module, "_upright", None)  # whoever opened one here would fail
+    assert [_picture(data) for data in files] == here
+    assert "is broken and cannot be read as PNG" in _refused(_file(_halves())[:60])
+
+
+def test_a_large_file_that_takes_too_long_or_cannot_be_opened_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_process, "LARGE", 0)
+    data = _file(_halves())
+    monkeypatch.setattr(picture_process, "TIME_S", 0.01)
+    assert "takes more than 0.01 s" in _refused(data)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    assert "the system gives no process" in _refused(data)
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(picture_process, "TIME_S", 60.0)
+    assert "its process ended with status 1" in _refused(data)
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

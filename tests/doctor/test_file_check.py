@@ -151,6 +151,34 @@ def test_the_projector_beside_a_model(tiny_vision: Path, tmp_path: Path) -> None
     assert level == "warning" and "may be that of other.gguf" in says
 
 
+def test_the_projector_that_the_settings_name(
+    tiny_vision: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GGUFRUN_HOME", str(tmp_path))
+    (tmp_path / "model.gguf").symlink_to(tiny_vision / "model.gguf")
+    elsewhere = tmp_path / "projectors"
+    elsewhere.mkdir()
+    (elsewhere / "sees.gguf").symlink_to(tiny_vision / "mmproj.gguf")
+    mmproj(elsewhere / "other.gguf", text=128)
+
+    def said(settings: str) -> tuple[str, str]:
+        (tmp_path / "ggufrun.toml").write_text(settings)
+        section = model_section(resolve(str(tmp_path / "model.gguf")), native=False)
+        ((level, says),) = [
+            (each.level, each.says) for each in section.findings if each.topic in ("mmproj", "settings")
+        ]
+        return level, says
+
+    named = '[models.model]\nmmproj = "projectors/{}.gguf"\n'
+    assert said(named.format("sees")) == ("ok", "sees.gguf is a sound image projector.")
+    level, says = said(named.format("other"))
+    assert level == "fault" and "another model" in says
+    level, says = said(named.format("missing"))
+    assert level == "fault" and "missing.gguf" in says
+    assert said('[defaults]\nmmproj = "none"\n')[0] == "note"
+    assert said("[defaults]\nmmprj = 3\n")[0] == "fault"
+
+
 @pytest.mark.parametrize(
     ("keys", "level"),
     [

@@ -46,6 +46,23 @@ def test_streams_go_on_and_others_begin_while_a_picture_is_encoded(bench: Bench)
     bench.check(seeing)
 
 
+def test_the_backend_rests_while_there_is_only_a_picture_to_compute(bench: Bench) -> None:
+    bench.encoder.hold.clear()
+    seeing, before = asked(1, text(1, 5), picture(1), [5]), asked(2, text(2, 40))
+    bench.ask(before)
+    bench.step()
+    bench.ask(seeing)
+    while not bench.outcomes[2].ends:
+        bench.step()
+    assert not bench.backend.rests
+    bench.step()
+    assert bench.backend.rests == [bench.backend.steps]
+    bench.encoder.hold.set()
+    bench.finish()
+    assert set(bench.backend.rests) == {bench.backend.rests[0]}
+    bench.check(seeing, before)
+
+
 def test_pictures_of_the_first_in_the_queue_are_encoded_while_it_waits() -> None:
     bench = Bench(parallel=1)
     long = replace(asked(1, text(1, 9), most=200), ignore_end=True)

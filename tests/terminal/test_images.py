@@ -1,6 +1,7 @@
 """Images in the terminal: attached, listed, sent with the next message, saved and read again; and what is refused."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,15 @@ async def test_what_was_not_answered_keeps_its_image_and_clear_and_none_forget_i
 def test_what_is_no_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = tmp_path / "notes.png"
     text.write_text("words")
+    silent = tmp_path / "silent.png"
+    os.mkfifo(silent)
     session = Session("m")
     for path, says in (
         (tmp_path / "nothing.png", "No such file"),
         (text, "no image that is known"),
         (tmp_path, "director"),
-        (Path("/dev/zero"), "no image that is known"),  # which has no end
+        (Path("/dev/zero"), "a pipe or a device"),  # which has no end
+        (silent, "a pipe or a device"),
     ):
         with pytest.raises(OptionError, match=f"{path}.*{says}"):
             run_command(session, f"/image {path}")

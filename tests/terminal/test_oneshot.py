@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from ggufrun.chat.types import ChatRequest, Message, ToolCallDelta
+from ggufrun.commandline.exits import print_error
 from ggufrun.errors import EmptyPrompt, EngineCrashed, EngineError, OptionError
 from ggufrun.terminal import piped as piped_input
 from ggufrun.terminal.oneshot import answer_once
@@ -46,6 +47,11 @@ def test_a_terminal_gets_thinking_and_the_cut_beside_it(monkeypatch: pytest.Monk
     out, err = ask(Reply(("a\x1b[1m",), thinking=("hm",), reason="length"), terminal=True)
     assert out == "a\ufffd[1m\n"
     assert err == "\x1b[2mhm\x1b[22m\n\n\x1b[2m(cut by --max-tokens)\x1b[22m\n"
+
+
+def test_an_error_has_no_escape_codes_of_a_file_or_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error("bad\x1b[2J\x1b]0;title\x07 name \u202e\x9b31m: «naïve»\r\n so")
+    assert capsys.readouterr().err == "ggufrun: bad?[2J?]0;title? name ??31m: «naïve» so\n"
 
 
 def test_no_color_means_no_escape_codes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,12 +139,20 @@ async def test_bad_images(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(whole[:60])
     with pytest.raises(OptionError, match=r"cut\.png is broken"):
         await sent(tmp_path / "cut.png")
-    for side in (10_000, 60_000):  # a few kB, which would be gigabytes
-        header = b"IHDR" + side.to_bytes(4) * 2 + b"\x08\x02\x00\x00\x00"
+    for side, high in ((10_000, 10_000), (60_000, 60_000), (65_536, 1)):  # a few kB, which would be gigabytes
+        header = b"IHDR" + side.to_bytes(4) + high.to_bytes(4) + b"\x08\x02\x00\x00\x00"
         bomb = whole[:8] + b"\x00\x00\x00\r" + header + zlib.crc32(header).to_bytes(4) + whole[33:]
         (tmp_path / f"bomb{side}.png").write_bytes(bomb)
         with pytest.raises(OptionError, match="pixels"):
             await sent(tmp_path / f"bomb{side}.png")
+    photo = io.BytesIO()
+    Image.effect_noise((280, 280), 90).save(photo, "JPEG", progressive=True)
+    scan = photo.getvalue()[photo.getvalue().rindex(b"\xff\xda") : -2]
+    for more, name in ((50, "some"), (100, "many")):  # each takes as long as the image is large
+        (tmp_path / f"{name}.jpg").write_bytes(photo.getvalue()[:-2] + scan * more + b"\xff\xd9")
+    await sent(tmp_path / "some.jpg")
+    with pytest.raises(OptionError, match=r"many\.jpg is a JPEG of more than 100 scans"):
+        await sent(tmp_path / "many.jpg")
 
 
 async def test_a_message_has_its_files_first(tmp_path: Path) -> None:

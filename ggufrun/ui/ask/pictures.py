@@ -11,6 +11,8 @@ from ggufrun.errors import OptionError
 
 LONGEST_SIDE: Final = 2048  # pixels
 MOST_PIXELS: Final = 80_000_000  # of the file: what takes 240 MB when it is opened
+LONGEST_OPENED: Final = 65_535  # pixels of a side of the file: a row of millions, as PNG allows, takes gigabytes
+MOST_SCANS: Final = 100  # of a JPEG: each goes over all of the image, and one of a few bytes takes as long as any
 MOST_LOSSLESS: Final = 1_500_000  # bytes; what is larger as PNG becomes a JPEG
 _STARTS: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF"}
 
@@ -25,9 +27,11 @@ def format_of(start: bytes) -> str | None:
 def picture_part(name: str, path: Path, format: str) -> dict[str, Any]:
     """For a thread: a part of a message's content. Raises OptionError with what is wrong with it."""
     try:
+        if format == "JPEG" and path.read_bytes().count(b"\xff\xda") > MOST_SCANS:  # never in a scan itself
+            raise OptionError(f"{name} is a JPEG of more than {MOST_SCANS} scans.", "Save it anew, as a usual JPEG.")
         with Image.open(path, formats=[format]) as image:
             width, height = image.size
-            if width * height > MOST_PIXELS:
+            if width * height > MOST_PIXELS or max(width, height) > LONGEST_OPENED:
                 raise _too_large(name, f"{width:,} × {height:,} pixels")
             url = _data_url(_upright(image), lossless=format in ("PNG", "GIF"))
     except OptionError:
