@@ -4,7 +4,7 @@ python -m benchmarks.perplexity_peer [--chunks 24] [--few 6] [--folder DIR] [--s
 
 It prints a table in Markdown. --save keeps what llama-perplexity said in the fixture of tests/compare: over all chunks,
 and over the first few, which the test measures again. The ladder is made of the demo model with `ggufrun quantize`; its
-reference is F16. Takes about six minutes on two cores, and the peer has to be compiled once (`benchmarks.peer`).
+reference is F16. Takes about ten minutes on two cores, and the peer has to be compiled once (`benchmarks.peer`).
 
 Flash attention is off on both sides, as ggufrun has it on a processor. It matters: products of quantized weights round
 the activations to eight bits, so the least difference before them moves single positions by some percent. For the same

@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 from ggufrun.commandline.compare_bars import shown
 from ggufrun.commandline.compare_files import FileFlags, files_of
 from ggufrun.commandline.compare_flags import AimFlags, RowFlags, TextFlags
+from ggufrun.commandline.compare_knobs import knobs
 from ggufrun.commandline.compare_named import model_of, report_id
 from ggufrun.commandline.plan_flags import MachineFlags
 from ggufrun.commandline.saved_chats import saved_chats
@@ -27,9 +28,11 @@ from ggufrun.compare.report.table import terminal_table
 from ggufrun.compare.report.written import write_report
 from ggufrun.compare.results import Report
 from ggufrun.compare.run.contender import contenders
+from ggufrun.compare.run.memory import check_aims
 from ggufrun.compare.run.mode import MODES, Mode
 from ggufrun.compare.run.plan import Aims, Plan, make_plan
 from ggufrun.compare.run.task_items import TASKS
+from ggufrun.compare.run.tasks_ahead import tasks_ahead
 from ggufrun.compare.run.whole import compare as measured
 from ggufrun.compare.texts.chats import part_of, prompts_of
 from ggufrun.compare.texts.files import parts_of
@@ -65,8 +68,9 @@ def compare(files: FileFlags, rows: RowFlags, text: TextFlags, aims: AimFlags, m
 def _plan(files: FileFlags, rows: RowFlags, text: TextFlags, aims: AimFlags, machine: MachineFlags, home: Path) -> Plan:
     _check_place(aims.out)
     mode, source = _mode(text), _source(text, home)  # what is wrong with these is said before anything is fetched
-    kv_types, tasks = _kv_types(rows.kv_types), _tasks(text.tasks, mode)
+    kv_types, tasks, overrides = _kv_types(rows.kv_types), _tasks(text.tasks, mode), knobs(home)
     wanted = Aims(aims.min_tok_s, tokens(aims.context, "--context") if aims.context else None, machine.gpu, machine.ram)
+    check_aims(wanted)
     found = contenders(files_of(files, rows, home), home)
     plan = make_plan(
         model_of(found),
@@ -77,7 +81,7 @@ def _plan(files: FileFlags, rows: RowFlags, text: TextFlags, aims: AimFlags, mac
         reference=None if rows.reference.lower() == "auto" else rows.reference,
         mode=mode,
     )
-    return replace(plan, tasks=tasks, aims=wanted)
+    return replace(plan, tasks=tasks, aims=wanted, overrides=overrides)
 
 
 def _check_place(out: Path | None) -> None:
@@ -132,6 +136,7 @@ def _announce(plan: Plan) -> None:
     lines = [
         f"{plan.title}: {rows} rows, the reference is {plan.reference.name}. Text: {plan.source.said}.",
         *(f"{each.path.name} cannot take part: {each.error}" for each in plan.contenders if each.error),
+        *filter(None, [tasks_ahead(plan)]),
     ]
     print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
 

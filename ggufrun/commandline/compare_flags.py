@@ -31,7 +31,8 @@ class TextFlags:
     quick: Annotated[bool, Option("--quick", help="8 chunks of text, 4 prompts: minutes.")] = False
     full: Annotated[bool, Option("--full", help="200 chunks, 24 prompts and all tasks: hours.")] = False
     tasks: Annotated[
-        str | None, Option(metavar="T,T", help="Tasks, too: of tools, choices, needle; none: without.")
+        str | None,
+        Option(metavar="T,T", help="Tasks, too: of tools, choices, needle; none: without. --quick asks few items."),
     ] = None
 
 

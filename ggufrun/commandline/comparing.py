@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -131,6 +132,7 @@ class Comparing:
         from ggufrun.commandline.compare_named import report_id
         from ggufrun.compare.report.written import write_report
         from ggufrun.compare.run.progress import Progress
+        from ggufrun.compare.run.tasks_ahead import tasks_ahead
         from ggufrun.compare.run.whole import compare
 
         def tell(progress: Progress) -> None:
@@ -140,6 +142,8 @@ class Comparing:
         for each in plan.contenders:
             if each.error is not None:
                 going.note(f"{each.name} cannot take part: {each.error}")
+        if ahead := tasks_ahead(plan):
+            going.note(ahead)
         report = compare(plan, on_progress=tell, cancelled=stop)
         if report.unfinished and not any(row.ppl or row.chat or row.speed for row in report.rows):
             return {"unfinished": True}  # it was stopped before there was anything to keep
@@ -148,19 +152,25 @@ class Comparing:
         return {"id": id, "unfinished": report.unfinished}
 
     def _plan(self, wanted: Wanted) -> "Plan":
+        from ggufrun.commandline.compare_knobs import knobs
         from ggufrun.commandline.compare_named import model_of
         from ggufrun.compare.run.contender import contenders
+        from ggufrun.compare.run.memory import check_aims
         from ggufrun.compare.run.mode import MODES
-        from ggufrun.compare.run.plan import make_plan
+        from ggufrun.compare.run.plan import Aims, make_plan
         from ggufrun.compare.texts.mixture import mixture
         from ggufrun.compare.texts.source import Part, Source
 
+        aims = Aims(wanted.min_tok_s, wanted.context, wanted.gpu, wanted.ram)
+        check_aims(aims)
         source = mixture()
         if wanted.text is not None and wanted.text.strip():
             source = Source("your text", (Part("your text", wanted.text),), source.prompts)
         found = contenders([locate(each, self._home) for each in wanted.models], self._home)
         model, mode = model_of(found), MODES[wanted.mode]
-        return make_plan(model, found, source, self._cache, kv_types=wanted.kv_types, mode=mode)
+        plan = make_plan(model, found, source, self._cache, kv_types=wanted.kv_types, mode=mode)
+        tasks = mode.tasks if wanted.tasks is None else tuple(dict.fromkeys(wanted.tasks))
+        return replace(plan, tasks=tasks, aims=aims, overrides=knobs(self._home))
 
 
 def comparing(home: Path) -> Comparing:

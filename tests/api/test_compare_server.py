@@ -99,6 +99,9 @@ def test_what_cannot_be_compared(server: Pooled, models: dict[str, str]) -> None
         refused = begun(server, *wanted)
         assert refused.status_code == status and says in refused.text, (wanted, refused.text)
     assert begun(server, models["alpha"], models["twin"], mode="slow").status_code == 422
+    assert begun(server, models["alpha"], models["twin"], tasks=["chess"]).status_code == 422
+    nowhere = begun(server, models["alpha"], models["twin"], gpu="a big one")
+    assert nowhere.status_code == 400 and "--gpu" in nowhere.text
     short = begun(server, models["alpha"], models["twin"], text="Too short.")
     last = short.json() if short.status_code != 202 else list(events(server, short.json()))[-1]
     assert "oken" in (last.get("error") or last["message"])

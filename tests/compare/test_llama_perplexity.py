@@ -23,7 +23,7 @@ from tests.compare.measured import REFERENCE, measured
 
 DATA: Final = Path(__file__).parent / "data"
 TEXT: Final = DATA / "text.txt"
-CHUNKS: Final = 6
+CHUNKS: Final = (6, pytest.param(24, marks=pytest.mark.slow))  # the fixture has both
 QUANTS: Final = ("Q4_K_M", "Q2_K")
 
 pytestmark = pytest.mark.timeout(300)  # it scores 9,000 tokens: on a busy machine a minute or two
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(300)  # it scores 9,000 tokens: on a busy machi
 STORED: Final = 16 / 65_535 / 2  # nats, of one log-probability; 0.00012
 PRINTED: Final = 1e-6  # it prints six digits
 SMOOTH: Final = 2e-4  # ln PPL of unquantized weights: two builds, two machines
-TIES: Final = 3 / (CHUNKS * 255)  # positions whose two likeliest tokens have one code
+TIES: Final = 3 / (6 * 255)  # positions whose two likeliest tokens have one code
 
 Said = Mapping[str, Any]
 
@@ -78,9 +78,14 @@ def kept() -> Said:
     return found
 
 
+@pytest.fixture(scope="module", params=CHUNKS, ids=lambda chunks: f"{chunks} chunks")
+def chunks(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture(scope="module")
-def said(kept: Said) -> Said:
-    found: Said = kept["chunks"][str(CHUNKS)]
+def said(kept: Said, chunks: int) -> Said:
+    found: Said = kept["chunks"][str(chunks)]
     return found
 
 
@@ -92,17 +97,17 @@ def made(source: Path, kinds: str, folder: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def ours(demo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Quality]:
+def ours(demo_path: Path, chunks: int, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Quality]:
     folder = tmp_path_factory.mktemp("ladder")
     files = made(demo_path, REFERENCE, folder)
     files |= made(files[REFERENCE], ",".join(QUANTS), folder)
-    return measured(files, TEXT, CHUNKS, folder)
+    return measured(files, TEXT, chunks, folder)
 
 
-def test_the_reference_itself(ours: Mapping[str, Quality], said: Said) -> None:
+def test_the_reference_itself(ours: Mapping[str, Quality], said: Said, chunks: int) -> None:
     """llama-perplexity against its own base shows what storage does; ours is exactly 0."""
     mine, theirs = ours[REFERENCE], said[REFERENCE]
-    assert (mine.positions, mine.not_finite) == (CHUNKS * 255, 0)
+    assert (mine.positions, mine.not_finite) == (chunks * 255, 0)
     assert abs(math.log(mine.ppl.value / theirs["ppl"])) < SMOOTH
     assert (mine.kld_mean.value, mine.kld_max, mine.rms_dp.value, mine.top1_agreement.value) == (0, 0, 0, 1)
     assert abs(theirs["kld_mean"]) <= STORED and 0 < theirs["kld_max"] <= kld(0)

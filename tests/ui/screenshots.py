@@ -1,11 +1,13 @@
 """Pictures of the page for docs/, light and dark, as wide as a desktop and as narrow as a phone.
 
-usage: python -m tests.ui.screenshots [FOLDER]   (docs unless given)
-Needs Chromium. The chat that they show is written here.
+    python -m tests.ui.screenshots [FOLDER] [--only NAME]     (docs unless given; chat, models, side-by-side…)
+
+Needs Chromium. The chat that they show is written here, and the measured report is of the demo model, measured here.
 """
 
-import sys
+import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +16,13 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from tests.api.served import served
+from tests.program import at_home, run_ggufrun
 from tests.ui.browser import Tab, chromium, tab
 
 DESK: Final = {"width": 1280, "height": 800}
 PHONE: Final = {"width": 390, "height": 844}
+TABS: Final = {"chat": "Chat", "models": "Models", "side-by-side": "Side by side", "api": "API"}  # by the files' names
+COMPARED: Final = ("demo", "--kv-types", "f16,q8_0,q4_0", "--quick")
 CHAT: Final[list[dict[str, Any]]] = [
     {"role": "user", "content": "How far is the horizon, seen from a height $h$? With a function, please."},
     {
@@ -33,27 +38,42 @@ CHAT: Final[list[dict[str, Any]]] = [
 ]
 
 
-def main(folder: str = "docs") -> None:
-    out = Path(folder)
-    out.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as home, served("demo", Path(home), page=True) as server, chromium() as browser:
-        chat = _written(server.client)
-        address = str(server.client.base_url).rstrip("/")
-        for scheme in ("light", "dark"):
-            _desk(browser, address, chat, scheme, out)
-        with tab(browser, address, viewport=PHONE, device_scale_factor=2) as user:
-            _shown(user, chat)
-            _keep(user, out / "phone.png")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs"))
+    parser.add_argument("--only", choices=[*TABS, "phone"])
+    options = parser.parse_args()
+    names = [options.only] if options.only else [*TABS, "phone"]
+    options.folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if "side-by-side" in names:
+            run_ggufrun("compare", *COMPARED, environment=at_home(Path(folder)), timeout_s=600).check_returncode()
+        with served("demo", Path(folder), page=True) as server, chromium() as browser:
+            chat = _written(server.client)
+            address = str(server.client.base_url).rstrip("/")
+            for scheme in ("light", "dark"):
+                _desk(browser, address, chat, scheme, options.folder, names)
+            if "phone" in names:
+                with tab(browser, address, viewport=PHONE, device_scale_factor=2) as user:
+                    _shown(user, chat)
+                    _keep(user, options.folder / "phone.png")
 
 
-def _desk(browser: Browser, address: str, chat: str, scheme: str, out: Path) -> None:
+def _desk(browser: Browser, address: str, chat: str, scheme: str, out: Path, names: Sequence[str]) -> None:
     with tab(browser, address, viewport=DESK, color_scheme=scheme) as user:
         _shown(user, chat)
-        _keep(user, out / f"chat-{scheme}.png")
-        for name in ("Models", "Side by side", "API"):
-            user.page.get_by_role("tab", name=name, exact=True).click()
+        for name in [name for name in TABS if name in names]:
+            user.page.get_by_role("tab", name=TABS[name], exact=True).click()
+            if name == "side-by-side":
+                _measured(user)
             user.page.wait_for_timeout(1500)
-            _keep(user, out / f"{name.lower().replace(' ', '-')}-{scheme}.png")
+            _keep(user, out / f"{name}-{scheme}.png")
+
+
+def _measured(user: Tab) -> None:
+    user.page.get_by_role("button", name="Measured reports").click()
+    user.page.locator("#measured-reports").get_by_role("button", name="Show").first.click()
+    user.page.locator("#measured-report [data-report]").scroll_into_view_if_needed()
 
 
 def _keep(user: Tab, path: Path) -> None:
@@ -80,4 +100,4 @@ def _written(client: httpx.Client) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -67,7 +67,7 @@ def test_reports_are_listed() -> None:
 
 def test_a_report_is_shown_with_its_intervals_and_pictures() -> None:
     rows = [
-        {**ROW, "name": "Q8_0", "role": "reference", "kld_mean": 0.0},
+        {**ROW, "name": "Q8_0", "role": "reference", "kld_mean": 0.0, "kld_mean_lo": 0.0, "kld_mean_hi": 0.0},
         ROW,
         {"name": RUNS, "file": RUNS, "role": "quant", "bytes": 1, "error": f"It does not load. {RUNS}"},
     ]
@@ -79,6 +79,7 @@ def test_a_report_is_shown_with_its_intervals_and_pictures() -> None:
     }
     shown = as_report("id", report, {"pareto.svg": b"<svg><script>alert(1)</script></svg>"})
     assert "0.0313 <small>0.0291 to 0.0338</small>" in shown
+    assert shown.count("<small>") == 1  # from 0 to 0 is no interval
     assert "105.5 MB" in shown and "91.9 %" in shown and "3.0 GiB" in shown and ">41<" in shown
     assert 'class="wrong">It does not load.' in shown
     assert shown.count("<img") == 1 and '<img src="data:image/svg+xml;base64,' in shown

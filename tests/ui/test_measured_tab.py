@@ -85,16 +85,25 @@ def _measure(page: Page, *names: str) -> None:
     page.locator("#measured-start").click()
 
 
-def test_a_comparison_is_begun_watched_and_opened(user: Tab, browser: Browser) -> None:
+def test_a_comparison_is_begun_watched_and_opened(user: Tab, browser: Browser, home: Path) -> None:
     page = user.page
     page.locator("#measured-start").click()
     expect(page.get_by_text("Choose the models first.")).to_be_visible()
+    page.locator("#measured-tasks").get_by_label("How the text goes on").check()
+    page.locator("#measured-aims").get_by_label("with room for so much context").fill("600")
+    page.locator("#measured-aims").get_by_label("Recommend only from so many tok/s on").fill("0.5")
+    page.locator("#measured-aims").get_by_label("with other memory").fill("32GB")
     _measure(page, "alpha", "twin")
-    run = page.locator("#measured-runs li")
+    run = page.locator("#measured-runs li.job")
     expect(run).to_contain_text(re.compile(r"\d+%.*: (loading|scoring|writing|timing)"), timeout=LONG_MS)
     shown = page.locator("#measured-report [data-report]")
     expect(shown).to_be_visible(timeout=LONG_MS)
     expect(run).to_have_count(0)
+    (path,) = (home / "compare").glob("20*/report.json")
+    written = json.loads(path.read_text())
+    asked = {name: written["settings"][name] for name in ("tasks", "min_tok_s", "context", "gpu", "ram")}
+    assert asked == {"tasks": ["choices"], "min_tok_s": 0.5, "context": 600, "gpu": None, "ram": "32GB"}
+    assert [task["name"] for task in written["rows"][0]["tasks"]] == ["choices"]
     rows = shown.locator("tbody tr")
     assert rows.count() >= 4
     expect(rows.filter(has_text="reference")).to_have_count(1)
@@ -155,7 +164,7 @@ def test_a_run_is_stopped_and_another_user_sees_it(
     with httpx.Client(base_url=server.client.base_url, headers=headers) as admin:
         body = {"models": models, "mode": "default"}
         admin.post("/ggufrun/v1/compare", json=body).raise_for_status()
-        run = user.page.locator("#measured-runs li")
+        run = user.page.locator("#measured-runs li.job")
         expect(run).to_contain_text("twin.gguf")
         run.get_by_role("button", name="Stop measuring").click()
         expect(run).to_have_attribute("data-state", "stopped")

@@ -12,6 +12,7 @@ from ggufrun.settings import KvType
 
 Json = Mapping[str, Any]
 ModeName = Literal["quick", "default", "full"]
+TaskName = Literal["tools", "choices", "needle"]
 FileName = Literal["report.html", "report.json", "report.csv", "pareto.svg", "pareto.png", "depth.svg", "depth.png"]
 
 MEDIA_TYPES: Final = {
@@ -31,6 +32,11 @@ class Wanted:
     mode: ModeName = "default"
     text: str | None = None
     kv_types: tuple[KvType, ...] = ("f16",)
+    tasks: tuple[TaskName, ...] | None = None  # None: those that belong to the mode
+    min_tok_s: float | None = None  # this and what follows is what the recommendation has to respect
+    context: int | None = None
+    gpu: str | None = None
+    ram: str | None = None
 
 
 class Going(Protocol):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from ggufrun.api.compare.comparer import MEDIA_TYPES, Comparer, FileName, ModeName, Wanted
+from ggufrun.api.compare.comparer import MEDIA_TYPES, Comparer, FileName, ModeName, TaskName, Wanted
 from ggufrun.api.compare.replies import CompareRun, Comparison, Comparisons, ReportSummary
 from ggufrun.api.conversation.incoming import Body
 from ggufrun.api.docs import errors
@@ -38,6 +38,17 @@ class NewComparison(Body):
     mode: ModeName = "default"
     text: str | None = Field(None, max_length=5_000_000, description="Your own to measure on; null: the built-in one.")
     kv_types: list[KvType] = Field(["f16"], min_length=1, max_length=3, description="Each is a row of each model.")
+    tasks: list[TaskName] | None = Field(
+        None,
+        max_length=3,
+        description="Tasks, too: [] are none; null: those that belong to the mode, which has all if full.",
+    )
+    min_tok_s: float | None = Field(None, ge=0, description="The recommended one writes so many tokens a second.")
+    context: int | None = Field(None, ge=1, description="The recommended one has room for so many tokens of context.")
+    gpu: str | None = Field(
+        None, max_length=200, description="Recommend for other GPUs than this machine's.", examples=["24GB"]
+    )
+    ram: str | None = Field(None, max_length=200, description="Recommend for other memory.", examples=["32GB"])
 
 
 def comparing(desk: Asked) -> tuple[Desk, Comparer]:
@@ -54,7 +65,7 @@ Comparing = Annotated[tuple[Desk, Comparer], Depends(comparing)]
 async def begin_comparison(body: NewComparison, comparing: Comparing, request: Request) -> CompareRun:
     """One comparison after the other, each model in a process of its own. What is measured already is not again."""
     desk, comparer = comparing
-    wanted = Wanted(tuple(body.models), body.mode, body.text, tuple(body.kv_types))
+    wanted = _wanted(body)
     await desk.ask(request, lambda: comparer.check(wanted))
 
     def work(job: Job) -> dict[str, Any]:
@@ -131,6 +142,20 @@ def policy_of(content: bytes) -> str:
     if script is None:
         return _POLICY.format("")
     return f"{_POLICY.format(' allow-scripts')}; script-src '{script[1].decode()}'"
+
+
+def _wanted(body: NewComparison) -> Wanted:
+    return Wanted(
+        models=tuple(body.models),
+        mode=body.mode,
+        text=body.text,
+        kv_types=tuple(body.kv_types),
+        tasks=None if body.tasks is None else tuple(body.tasks),
+        min_tok_s=body.min_tok_s,
+        context=body.context,
+        gpu=(body.gpu or "").strip() or None,
+        ram=(body.ram or "").strip() or None,
+    )
 
 
 def _digest(text: str | None) -> str | None:

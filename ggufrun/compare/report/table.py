@@ -1,4 +1,4 @@
-"""The table for a terminal, by rich: as many columns as have room, the most important ones first"""
+"""The tables for a terminal, by rich: as many columns as have room, the most important ones first; then the tasks"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ggufrun.compare.report.checks import SELF_TEST_PASSED, passed, warnings
 from ggufrun.compare.report.columns import COLUMNS
 from ggufrun.compare.report.ties import ties
 from ggufrun.compare.report.words import band, noise_words, printable, shortened
-from ggufrun.compare.results import Report, Role, Row
+from ggufrun.compare.results import Report, Role, Row, TaskResult
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,6 +42,8 @@ def terminal_table(report: Report, width: int) -> "RenderableType":
     lines: list[RenderableType] = [Text(printable(report.title), "bold"), Text()]
     if report.rows:
         lines += [_table(report, max(width, NARROWEST)), Text()]
+    if any(row.tasks for row in report.rows):
+        lines += [_tasks(report), Text()]
     lines += [Text(printable(line), style) for line, style in _below(report)]
     return Group(*lines)
 
@@ -85,7 +87,6 @@ def _columns(report: Report) -> Iterator[_Shown]:
         yield _Shown(column.title, column.importance, tuple(texts))
         if column.key == "kld_mean":
             yield from _beside_kld(report, [cell.interval if cell else "" for cell in cells])
-    yield from _tasks(report)
 
 
 def _beside_kld(report: Report, intervals: Sequence[str]) -> Iterator[_Shown]:
@@ -106,20 +107,30 @@ def _has_verdict(row: Row) -> bool:
     return row.role is Role.QUANT and not row.error
 
 
-def _tasks(report: Report) -> Iterator[_Shown]:
-    """Each task: how many are right, and how many flipped against the reference."""
-    for name in dict.fromkeys(task.name for row in report.rows for task in row.tasks):
-        cells = []
-        for row in report.rows:
-            task = next((task for task in row.tasks if task.name == name), None)
-            if task is None:
-                cells.append(_MISSING)
-            elif task.too_few:
-                cells.append("too few")
-            else:
-                flips = f" +{task.gained} −{task.lost}" if task.p_mcnemar is not None else ""
-                cells.append(f"{task.accuracy.value:.0%}{flips}")
-        yield _Shown(printable(name), 11.5, tuple(cells))
+def _tasks(report: Report) -> "Table":
+    """Each task: the share that is right, its interval, and how many flipped against the reference."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [row for row in report.rows if row.tasks]
+    counts: dict[str, list[TaskResult]] = {}
+    for task in (task for row in rows for task in row.tasks):
+        counts.setdefault(task.name, []).append(task)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    table.add_column("right", no_wrap=True, overflow="ellipsis")
+    for name, found in counts.items():
+        items = f"{max(task.items for task in found)}{', too few' if any(task.too_few for task in found) else ''}"
+        table.add_column(printable(f"{name} ({items})"), justify="right")
+    for row in rows:
+        cells = {task.name: _right(task) for task in row.tasks}
+        table.add_row(Text(printable(row.name)), *(Text(cells.get(name, _MISSING)) for name in counts))
+    return table
+
+
+def _right(task: TaskResult) -> str:
+    share, lo, hi = task.accuracy.value, task.accuracy.lo or 0.0, 1.0 if task.accuracy.hi is None else task.accuracy.hi
+    flips = f" +{task.gained} −{task.lost}" if task.p_mcnemar is not None else ""
+    return f"{share:.0%} ({lo * 100:.0f}–{hi * 100:.0f}){flips}"
 
 
 def _that_fit(columns: Iterator[_Shown], width: int) -> list[_Shown]:

@@ -12,7 +12,7 @@ from ggufrun.settings import EngineSettings, ModelOverrides, ModelSettings
 
 _POLL_S: Final = 0.2  # how soon a wish to stop is heard
 _KNOBS: Final = tuple(ModelOverrides.__annotations__)
-_PLAIN: Final = ModelOverrides(loras=(), mmproj="none")  # whatever ggufrun.toml says: it was not scored, either
+_PLAIN: Final = ModelOverrides(loras=(), mmproj="none")  # nothing of the kind was scored, either
 
 _T = TypeVar("_T")
 
@@ -30,7 +30,7 @@ def ask(
 async def _with_model(
     settings: ModelSettings, engine: EngineSettings, work: Callable[[ChatModel], Awaitable[_T]]
 ) -> _T:
-    given: Any = {name: value for name in _KNOBS if (value := getattr(settings, name)) not in (None, ())}
+    given: Any = {name: getattr(settings, name) for name in _KNOBS}  # also what is None: ggufrun.toml is asked no more
     async with open_model(str(settings.path), {**given, **_PLAIN}, engine) as model:
         return await work(model)
 

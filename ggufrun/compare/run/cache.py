@@ -19,7 +19,7 @@ from ggufrun.llama import library
 from ggufrun.running import alive as is_alive
 
 _UNFINISHED: Final = re.compile(r"\..+\.(\d+)")  # as `scoring.archive` calls a file while this process writes it
-FORMAT: Final = 1  # of the parts; another one, and the old are not found
+FORMAT: Final = 2  # of the parts; another one, and the old are not found
 _ABANDONED_S: Final = 86_400.0  # since something was written to it: its process's number is another's by now
 _MOST: Final = 8 << 30  # bytes; the parts that were not used for the longest go first
 
@@ -48,7 +48,7 @@ class Cache:
     def trim(self, most: int = _MOST) -> None:
         """Forget what was not used for the longest, where there is too much; and what killed processes left behind."""
         found = []
-        for path in self._folder.glob("*"):
+        for path in list(self._folder.glob("*")):  # whole, before anything goes
             unfinished = _UNFINISHED.fullmatch(path.name)
             with contextlib.suppress(OSError):  # another process removed it
                 status = path.stat()
@@ -61,7 +61,8 @@ class Cache:
         for _, size, path in sorted(found, reverse=True):
             kept += size
             if kept > most:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # another process has it open, where systems mind that
+                    path.unlink(missing_ok=True)
 
 
 def is_here(path: Path) -> bool:

@@ -83,7 +83,7 @@ def _too_short(parts: Sequence[Part], vocabulary: LlamaVocabulary) -> OptionErro
     characters = sum(len(part.text) for part in parts)
     each = characters / max(1, count)
     return OptionError(
-        f"The text has {count:,} tokens, and one chunk needs {CHUNK}.",
+        f"The text has {count:,} token{'' if count == 1 else 's'}, and one chunk needs {CHUNK}.",
         f"Give about {round(CHUNK * each, -2):,.0f} characters at least; for intervals {FEW} chunks, "
         f"about {round(FEW * CHUNK * each, -2):,.0f} characters.",
     )

@@ -10,8 +10,9 @@ from ggufrun.errors import GgufrunError, InputError, ModelFileError
 from ggufrun.llama.identity import digest
 from ggufrun.store.resolve import ResolvedModel, resolve
 from ggufrun.weights.embeddings import makes_embeddings
+from ggufrun.weights.folders import shard_of
 from ggufrun.weights.header import Header
-from ggufrun.weights.quants import quant_of
+from ggufrun.weights.quants import label_of, quant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class Contender:
     parameters: int = 0
     found: ResolvedModel | None = None
     error: str | None = None
+
+    @property
+    def model(self) -> str:
+        """What its file is called without the quant."""
+        shard, label = shard_of(self.path), label_of(self.path)
+        stem = shard.stem if shard else self.path.stem
+        at = stem.upper().rfind(label) if label else 0
+        return (stem[:at] if at > 0 else stem).rstrip("-._ ")
 
     @property
     def bpw(self) -> float:
@@ -76,10 +85,27 @@ def _named(contender: Contender, name: str) -> Contender:
     return replace(contender, name=name)
 
 
+def is_one_model(read: Sequence[Contender]) -> bool:
+    """Whether they are quants of one model: their files are called so, or call themselves so."""
+    able = [each for each in read if each.found is not None] or list(read)
+    if len({each.model.lower() for each in able}) == 1:
+        return True
+    names = {each.header.text("general.name") if each.found else None for each in able}
+    return len(names) == 1 and None not in names
+
+
 def _names(read: Sequence[Contender]) -> list[str]:
-    """The quant where it tells them apart, else the file's name, else its path."""
-    for name in (lambda each: each.quant or each.path.stem, lambda each: each.path.stem, lambda each: str(each.path)):
-        names = [name(each) for each in read]
-        if max(Counter(names).values(), default=0) < 2:
+    """The quant where it tells them apart, else the file's name, behind as many of its folders as it takes."""
+    quants = [each.quant or each.path.stem for each in read]
+    if is_one_model(read) and _differ(quants):
+        return quants
+    paths = [each.path.absolute().with_suffix("").parts for each in read]
+    for folders in range(max(map(len, paths), default=0)):
+        names = ["/".join(parts[-1 - folders :]) for parts in paths]
+        if _differ(names):
             return names
-    return [f"{each.path} ({at + 1})" for at, each in enumerate(read)]
+    return [f"{each.path.stem} ({at + 1})" for at, each in enumerate(read)]
+
+
+def _differ(names: Sequence[str]) -> bool:
+    return max(Counter(names).values(), default=0) < 2

@@ -9,6 +9,7 @@ from typing import Final
 
 from ggufrun.chat.types import ChatModel, ChatOptions, ChatRequest, Message, PromptProcessed, Started
 from ggufrun.compare.run.asking import ask
+from ggufrun.compare.run.found import read_json
 from ggufrun.compare.scoring.archive import write_json
 from ggufrun.compare.texts.source import Prompt
 from ggufrun.errors import RequestError
@@ -34,9 +35,15 @@ def time_first_tokens(
     write_json(out, {"seconds": ask(settings, _ENGINE, times, is_stopped)})
 
 
+def read_seconds(path: Path) -> list[float]:
+    """What was written to `out`. Raises what reading JSON does, LookupError, TypeError and ValueError."""
+    return [float(seconds) for seconds in read_json(path)["seconds"]]
+
+
 async def _time(model: ChatModel, prompt: Prompt) -> float:
     messages = tuple(Message.model_validate({"role": role, "content": text}) for role, text in prompt.messages)
-    request = ChatRequest(messages, ChatOptions(temperature=0.0, seed=0, max_tokens=_ANSWER))
+    options = ChatOptions(temperature=0.0, seed=0, max_tokens=_ANSWER)
+    request = ChatRequest(messages, options, default_system=False)  # the same tokens whatever ggufrun.toml says
     began = time.perf_counter()
     async with aclosing(model.complete(request)) as events:
         async for event in events:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -54,7 +55,8 @@ def read_part(path: Path, read: Callable[[Path], _T]) -> _T | None:
     try:
         return read(path)
     except (DamagedFile, ValueError, LookupError, TypeError, OSError):
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # whoever reads next finds it damaged, too
+            path.unlink(missing_ok=True)
         return None
 
 

@@ -17,7 +17,7 @@ from ggufrun.compare.run.plan import BATCH, NOISE_BATCH, Plan, RowPlan
 from ggufrun.compare.run.surroundings import computing
 from ggufrun.compare.run.task_items import TaskItems
 from ggufrun.compare.scoring.files import write_items, write_prompts, write_tokens
-from ggufrun.compare.tasks import needle
+from ggufrun.compare.tasks import needle, tools
 
 Kind = Literal["text", "chat", "write", "speed", "choices", "needle"]
 Json = dict[str, Any]
@@ -80,7 +80,7 @@ class Jobs:
         asked = {"pp": PP, "tg": TG, "depths": depths, "reps": mode.repetitions}
         known = {**asked, "planned": self._plan.aims.context}  # with which it is loaded
         job = self._job(row, "speed", {"kind": "speed", **asked}, known, max(depths, default=0) + PP, ".json")
-        # What the load took is written when the process ends, and what it took at most is known.
+        # What the load took, and the memory: the process that is timed says it, and its parent keeps it.
         return replace(job, makes=(job.out, self._path(row, "cost", {"speed": job.out.name}, ".json")))
 
     def tasks(self, row: RowPlan) -> list[Job]:
@@ -111,7 +111,8 @@ class Jobs:
     def tools(self, row: RowPlan, *, forced: bool) -> Path:
         """Outcomes, of no job of the scoring process: they need a chat model."""
         kind = "tools-forced" if forced else "tools-free"
-        return self._path(row, kind, {"items": sha256(repr(self._items.tools).encode()).hexdigest()}, ".json")
+        known = {"items": sha256(repr(self._items.tools).encode()).hexdigest(), "tokens": tools.MOST}
+        return self._path(row, kind, known, ".json")
 
     def first_token(self, row: RowPlan) -> Path:
         """Seconds to the first token: no job of the scoring process, but a part like the others."""

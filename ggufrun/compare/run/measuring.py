@@ -48,9 +48,6 @@ class Measuring:
             seen = _Seen(left, self._tracker, self.errors)
             for event in process.events():
                 seen.hear(event)
-        timed = next((job for job in left if job.kind == "speed"), None)
-        if timed is not None and seen.peak is not None:
-            write_json(timed.makes[1], {"load_s": seen.load_s, "peak": seen.peak})
 
     def _request(self, row: RowPlan, jobs: Sequence[Job]) -> dict[str, Any]:
         least = max(_LEAST, *(job.context for job in jobs))
@@ -68,14 +65,13 @@ class _Seen:
 
     def __init__(self, jobs: Sequence[Job], tracker: Tracker, errors: dict[str, str]) -> None:
         self._jobs, self._tracker, self._errors = jobs, tracker, errors
-        self.load_s: float | None = None
-        self.peak: int | None = None
+        self._load_s = 0.0
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Raises GgufrunError where the model did not load."""
         kind = event.get("event")
         if kind == "loaded":
-            self.load_s = float(event["load_s"])
+            self._load_s = float(event["load_s"])
             self._tracker.finish((self._jobs[0].row, "load"))
             self._begin(0)
         elif kind == "progress":
@@ -88,7 +84,13 @@ class _Seen:
         elif kind == "failed":
             self._fail(event)
         elif kind == "peak":
-            self.peak = int(event["bytes"])
+            self._keep_cost(int(event["bytes"]))
+
+    def _keep_cost(self, peak: int) -> None:
+        """At once: a stop behind the speeds, which it is kept with, loses nothing."""
+        for job in self._jobs:
+            if job.kind == "speed":
+                write_json(job.makes[1], {"load_s": self._load_s, "peak": peak})
 
     def _fail(self, event: Mapping[str, Any]) -> None:
         error = error_of(event)

@@ -62,6 +62,11 @@ class Needs:
         return _largest(trained, whole) or _largest(trained, lambda context: plan(context).fits)
 
 
+def check_aims(aims: Aims) -> None:
+    """Raises OptionError for a --gpu or --ram that cannot be: before hours of measuring, not behind them."""
+    described_machine(aims.gpu, aims.ram, machine_here(()))
+
+
 def needs_of(aims: Aims, probe: Probe) -> Needs:
     """Raises OptionError for a --gpu or --ram that cannot be."""
     try:

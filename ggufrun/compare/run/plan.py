@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ggufrun.compare.results import Role
-from ggufrun.compare.run.contender import Contender
+from ggufrun.compare.run.contender import Contender, is_one_model
 from ggufrun.compare.run.mode import MODES, Mode
 from ggufrun.compare.run.vocabularies import check_same
 from ggufrun.compare.texts.source import Source
@@ -59,7 +59,8 @@ class Plan:
     @property
     def title(self) -> str:
         count = len(self.contenders)
-        return f"{self.model}, {count} quant{'s' if count > 1 else ''}"
+        what = "quant" if is_one_model(self.contenders) else "file"
+        return f"{self.model}, {count} {what}{'s' if count > 1 else ''}"
 
     @property
     def rows(self) -> tuple[RowPlan, ...]:
@@ -118,11 +119,16 @@ def best(able: Sequence[Contender]) -> Contender:
 
 
 def _called(name: str, contenders: Sequence[Contender]) -> Contender:
-    for each in contenders:
-        if name.lower() in (each.name.lower(), each.quant.lower(), each.path.name.lower(), str(each.path).lower()):
-            each.header  # noqa: B018  # raises where it cannot be the reference
-            return each
     there = ", ".join(each.name for each in contenders)
+    by_name = ((each, (each.name, str(each.path), each.path.name, each.quant)) for each in contenders)
+    called = [(each, [name.lower() for name in names]) for each, names in by_name]
+    for kind in range(4):
+        found = [each for each, names in called if names[kind] == name.lower()]
+        if len(found) > 1:
+            raise OptionError(f"--reference: {name!r} is {len(found)} of the files.", f"Give one of: {there}.")
+        if found:
+            found[0].header  # noqa: B018  # raises where it cannot be the reference
+            return found[0]
     raise OptionError(f"--reference: {name!r} is not compared.", f"There are: {there}.")
 
 

@@ -15,7 +15,9 @@ _GUESSED: Final = {  # seconds of one unit
     "write": 4e-11,
     "speed": 4e-11,
     "first token": 1.5e-8,
-    "tools": 4e-9,
+    "tools": 5e-8,
+    "needle": 9e-12,
+    "choices": 1e-11,
 }
 _OTHER: Final = 4e-11
 _TOLD: Final = 0.2  # of a job: after that its own pace says more than what others took

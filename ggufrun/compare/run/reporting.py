@@ -8,6 +8,7 @@ from typing import Any
 from ggufrun.compare.report.recommend import recommend
 from ggufrun.compare.results import Greedy, Quality, Recommendation, Report, Role, Row
 from ggufrun.compare.run.chunks import FEW, Chunks
+from ggufrun.compare.run.first_token import read_seconds
 from ggufrun.compare.run.found import Extras, qualities, read_json, read_part, row_of, speed_of
 from ggufrun.compare.run.greedy import greedy_answers
 from ggufrun.compare.run.jobs import Job, Jobs
@@ -75,16 +76,19 @@ class Reporting:
             return row_of(row, ppl, followed, Extras(error=error))
         job = self.jobs.speed(row)
         speed, cost = read_part(job.out, read_json), read_part(job.makes[1], read_json)
-        first = read_part(self.jobs.first_token(row), read_json)
+        first = read_part(self.jobs.first_token(row), read_seconds)
         extras = Extras(
             greedy=self._greedy(row),
-            tasks=TaskResults(self.jobs, self.prepared.items, self.prepared.vocabulary, self.plan.rows[0]).of(row),
-            speed=speed_of(speed, first["seconds"] if first else ()) if speed else None,
+            tasks=self._tasks().of(row),
+            speed=speed_of(speed, first or ()) if speed else None,
             cost=cost or {},
             need=needs.of(row) if cost else None,
             error=error,
         )
         return row_of(row, ppl, followed, extras)
+
+    def _tasks(self) -> TaskResults:
+        return TaskResults(self.jobs, self.prepared.items, self.prepared.vocabulary, self.plan.rows[0])
 
     def _greedy(self, row: RowPlan) -> tuple[Greedy, ...]:
         written = self._written(row)
@@ -125,12 +129,16 @@ class Reporting:
             yield f"The reference is {quant or 'quantized'} itself: what it lost against the model is not seen here."
         if chunks < FEW:
             yield f"The text has {chunks} chunks of {CHUNK} tokens only: there are no intervals below {FEW}."
+        if overrides := self.plan.overrides:
+            said = ", ".join(f"{name} {value}" for name, value in overrides.items())
+            yield f"All rows were loaded as [defaults] of ggufrun.toml says: {said}."
         if left_out := self.prepared.text.left_out:
             yield f"Shorter than one chunk of {CHUNK} tokens, and left out of the text: {', '.join(left_out)}."
         again = next(row for row in rows if row.role is Role.SELF)
         if again.ppl is not None and not _is_zero(again.ppl):
             yield "The self-test failed: the reference differs from itself. Trust no small difference here."
         yield from self.prepared.items.notes
+        yield from self._tasks().notes()
         for row in rows:
             if row.error is None and row.name in errors:
                 yield f"{row.name}: {errors[row.name]}"

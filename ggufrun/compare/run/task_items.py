@@ -15,7 +15,6 @@ from ggufrun.llama.vocabulary import LlamaVocabulary
 _T = TypeVar("_T")
 
 TASKS: Final = ("tools", "choices", "needle")
-_LONGEST: Final = 4096  # tokens of a text with a needle, where --context asks for no other length
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +42,16 @@ def task_items(plan: Plan, vocabulary: LlamaVocabulary, encoder: PromptEncoder) 
 
     bos = (vocabulary.bos,) if vocabulary.adds_bos and vocabulary.bos is not None else ()
     questions = made("choices", lambda: choices.items(texts, encoder.tokenize, bos=bos).questions)
-    needles = made("needle", lambda: needle.items(texts, _encode(encoder), needle.lengths(_context(plan))))
-    tools = made("tools", lambda: bfcl.items(plan.cache / "bfcl"))
+    lengths = needle.lengths(needle_context(plan))
+    needles = made("needle", lambda: needle.items(texts, _encode(encoder), lengths, count=plan.mode.needles))
+    tools = made("tools", lambda: bfcl.items(plan.cache / "bfcl", plan.mode.calls))
     return TaskItems(Items(questions), needles, tools, tuple(notes))
 
 
-def _context(plan: Plan) -> int:
-    trained = plan.reference.header.context_train or _LONGEST
-    return min(trained, plan.aims.context or _LONGEST)
+def needle_context(plan: Plan) -> int:
+    """The longest text with a needle in it, with the answer."""
+    asked = plan.aims.context or plan.mode.needle_tokens
+    return min(plan.reference.header.context_train or asked, asked)
 
 
 def _encode(encoder: PromptEncoder) -> needle.Encode:

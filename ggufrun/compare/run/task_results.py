@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ggufrun.compare.results import TaskResult
-from ggufrun.compare.run.found import read_json, read_part
+from ggufrun.compare.run.found import read_part
 from ggufrun.compare.run.greedy import text_of
 from ggufrun.compare.run.jobs import Jobs
 from ggufrun.compare.run.plan import RowPlan
 from ggufrun.compare.run.task_items import TaskItems
+from ggufrun.compare.run.tool_calls import read_outcomes
 from ggufrun.compare.scoring.files import read_logp, read_written
 from ggufrun.compare.statistics.outcomes import task_result
 from ggufrun.compare.tasks import multiple_choice, needle
-from ggufrun.compare.tasks.outcomes import Outcome, from_json, paired
+from ggufrun.compare.tasks.outcomes import Outcome, paired, passed
 from ggufrun.engine.vocabulary import Vocabulary
 
 Outcomes = Callable[[RowPlan], list[Outcome] | None]
@@ -27,13 +28,23 @@ class TaskResults:
     def of(self, row: RowPlan) -> tuple[TaskResult, ...]:
         return tuple(self._results(row))
 
+    def notes(self) -> Iterator[str]:
+        """What no row says."""
+        found = self._needle(self._reference) if self._items.needles else None
+        if found is not None and not passed(found):
+            right = sum(outcome.right for outcome in found)
+            yield (
+                f"The task needle says nothing: the reference found {right} of {len(found)} codes, "
+                "and at no length and depth half of them."
+            )
+
     def _results(self, row: RowPlan) -> Iterator[TaskResult]:
         for name, outcomes in self._tasks():
             mine, theirs = outcomes(row), outcomes(self._reference)
             if mine is None or theirs is None:
                 continue
             against = None if row.name == self._reference.name else theirs
-            pair = paired(mine, against, passed_only=name == "needle")
+            pair = paired(mine, against, groups=passed(theirs) if name == "needle" else None)
             if pair.outcomes:
                 yield task_result(name, pair.outcomes, pair.reference, pair.shares)
 
@@ -58,5 +69,4 @@ class TaskResults:
 
 
 def _tools(path: Path) -> list[Outcome] | None:
-    found = read_part(path, read_json)
-    return None if found is None else from_json(found["outcomes"])
+    return read_part(path, read_outcomes)

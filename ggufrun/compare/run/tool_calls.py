@@ -6,14 +6,16 @@ from typing import Final
 
 from ggufrun.chat.types import ChatModel
 from ggufrun.compare.run.asking import ask
+from ggufrun.compare.run.found import read_json
 from ggufrun.compare.scoring.archive import write_json
 from ggufrun.compare.tasks import tools
 from ggufrun.compare.tasks.bfcl import Item
-from ggufrun.compare.tasks.outcomes import Outcome, Progress, to_json
+from ggufrun.compare.tasks.outcomes import Outcome, Progress, from_json, to_json
 from ggufrun.settings import EngineSettings, ModelSettings
 
 CONTEXT: Final = tools.CONTEXT * tools.AT_ONCE
-_ENGINE: Final = EngineSettings(parallel=tools.AT_ONCE)
+# What is finished is never asked again, and as long as it is kept every row of the others looks at it.
+_ENGINE: Final = EngineSettings(parallel=tools.AT_ONCE, share_prefixes=False, cached_sequences=0)
 
 
 def call_tools(
@@ -36,3 +38,8 @@ def call_tools(
             write_json(out, {"outcomes": to_json(found)})
 
     ask(settings, _ENGINE, work, is_stopped)
+
+
+def read_outcomes(path: Path) -> list[Outcome]:
+    """Raises what reading JSON does, LookupError and TypeError for what is none."""
+    return from_json(read_json(path)["outcomes"])

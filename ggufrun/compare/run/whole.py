@@ -4,7 +4,7 @@ The reference comes first: the others are measured against what is kept of it. W
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -13,8 +13,8 @@ from ggufrun.compare.results import Report
 from ggufrun.compare.run.cache import Cache
 from ggufrun.compare.run.child import Stopped
 from ggufrun.compare.run.chunks import Chunks
-from ggufrun.compare.run.first_token import time_first_tokens
-from ggufrun.compare.run.found import is_finished, read_json, read_part
+from ggufrun.compare.run.first_token import read_seconds, time_first_tokens
+from ggufrun.compare.run.found import is_finished, read_part
 from ggufrun.compare.run.jobs import Job, Jobs
 from ggufrun.compare.run.loading import load_settings
 from ggufrun.compare.run.measuring import Measuring
@@ -23,7 +23,7 @@ from ggufrun.compare.run.prepared import prepare
 from ggufrun.compare.run.progress import OnProgress, Progress, Tracker
 from ggufrun.compare.run.reporting import Reporting
 from ggufrun.compare.run.took import keep_seconds, seconds_of
-from ggufrun.compare.run.tool_calls import CONTEXT, call_tools
+from ggufrun.compare.run.tool_calls import CONTEXT, call_tools, read_outcomes
 from ggufrun.compare.run.work import units
 from ggufrun.compare.scoring.files import read_written
 from ggufrun.errors import EngineError, GgufrunError
@@ -132,25 +132,31 @@ class _Run:
                 row,
                 "first token",
                 self._jobs.longest + _ANSWER,
-                [first],
+                {first: read_seconds},
                 lambda settings: time_first_tokens(settings, prompts, first, self._is_stopped),
             )
         if items := self._prepared.items.tools:
             outs = [(forced, self._jobs.tools(row, forced=forced)) for forced in (False, True)]
-            left = [(forced, out) for forced, out in outs if read_part(out, read_json) is None]
+            left = [(forced, out) for forced, out in outs if read_part(out, read_outcomes) is None]
             self._asked(
                 row,
                 "tools",
                 CONTEXT,
-                [out for _, out in outs],
+                {out: read_outcomes for _, out in outs},
                 lambda settings: call_tools(settings, items, left, self._told, self._is_stopped),
             )
 
     def _asked(
-        self, row: RowPlan, kind: str, context: int, outs: Sequence[Path], work: Callable[[ModelSettings], None]
+        self,
+        row: RowPlan,
+        kind: str,
+        context: int,
+        makes: Mapping[Path, Callable[[Path], object]],
+        work: Callable[[ModelSettings], None],
     ) -> None:
-        item = (row.name, kind)
-        if any(read_part(out, read_json) is None for out in outs):
+        """`makes`: parts, and what reads each."""
+        item, first = (row.name, kind), next(iter(makes))
+        if any(read_part(out, read) is None for out, read in makes.items()):
             self._tracker.begin(item, _SAID[kind])
             began = time.monotonic()
             try:
@@ -158,9 +164,9 @@ class _Run:
             except GgufrunError as error:
                 self._measuring.errors.setdefault(row.name, f"{_SAID[kind].capitalize()} failed: {error}")
             else:
-                keep_seconds(outs[0], time.monotonic() - began)
+                keep_seconds(first, time.monotonic() - began)
             self._tracker.finish(item)
-        self._tracker.skip(item, seconds_of(outs[0]))
+        self._tracker.skip(item, seconds_of(first))
 
     def _told(self, done: int, of: int) -> None:
         self._tracker.partly(done / max(1, of), _SAID["tools"])

@@ -9,6 +9,7 @@ from ggufrun.llama.context import ContextPlan
 from ggufrun.settings import EngineSettings, ModelSettings
 
 ROWS = 512  # of one batch, where a job does not say otherwise
+_CELLS = 256  # llama.cpp gives a sequence of its own a multiple of so many
 
 
 class Contexts:
@@ -29,15 +30,21 @@ class Contexts:
         return self.plan.threads
 
     def empty(
-        self, cells: int, *, sequences: int = 1, batch: int = ROWS, other_attention: bool = False
+        self, cells: int, *, sequences: int = 1, batch: int = ROWS, other_attention: bool = False, apart: bool = False
     ) -> LlamaBackend:
-        """An empty context with room for so much. Raises OutOfMemory or OptionError."""
-        plan, context = self.plan.other_attention() if other_attention else self.plan, max(self.plan.context, cells)
+        """An empty context with room for so much. Raises OutOfMemory or OptionError.
+
+        `apart`: `cells` for each of the sequences, which share nothing: of one cache every row looks at all cells.
+        """
+        plan = self.plan.other_attention() if other_attention else self.plan
+        context = sequences * padded(cells) if apart else max(self.plan.context, cells)
         rows = min(max(batch, sequences), context)
         wanted = replace(
             plan,
             context=context,
-            sequences=max(min(plan.sequences, rows), sequences),  # a batch must have room for a row of each
+            # a batch must have room for a row of each
+            sequences=sequences if apart else max(min(plan.sequences, rows), sequences),
+            unified=not apart,
             batch=rows,
             ubatch=min(plan.ubatch, rows),
         )
@@ -50,3 +57,8 @@ class Contexts:
 
     def close(self) -> None:
         self.backend.close()
+
+
+def padded(cells: int) -> int:
+    """What a sequence with cells of its own takes."""
+    return -(-cells // _CELLS) * _CELLS

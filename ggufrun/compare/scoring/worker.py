@@ -5,9 +5,9 @@ own. The end of its input ends it.
 
     {"model": {"path": "a.gguf"}, "kv_type": "f16", "context": 4096, "jobs": [{"kind": "speed", "out": "s.json"}]}
     {"event": "loaded", "load_s": 0.9}
+    {"event": "peak", "bytes": 412000256}
     {"event": "progress", "job": 0, "done": 3, "of": 12}
     {"event": "done", "job": 0, "seconds": 8.1}
-    {"event": "peak", "bytes": 412000256}
     {"event": "failed", "job": null, "type": "ModelFileError", "message": "...", "hint": "..."}
 """
 
@@ -43,10 +43,9 @@ def work(question: Json, say: Say) -> None:
     try:
         say("loaded", load_s=time.perf_counter() - start)
         _warm_up(contexts)
-        peak = meter.peak()  # now: what a job needs beside the model is not what the model takes
+        say("peak", bytes=meter.peak())  # now: what a job needs beside the model is not what the model takes
         for index, raw in enumerate(question["jobs"]):
             _do(contexts, index, raw, say)
-        say("peak", bytes=peak)
     finally:
         contexts.close()
 

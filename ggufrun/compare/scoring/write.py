@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ggufrun.compare.scoring.answer import Answer, others, written
-from ggufrun.compare.scoring.contexts import Contexts
+from ggufrun.compare.scoring.contexts import Contexts, padded
 from ggufrun.compare.scoring.decoding import Tick, feed, step
 from ggufrun.compare.scoring.distribution import Distribution
 from ggufrun.compare.scoring.files import Written
@@ -24,7 +24,7 @@ def write(contexts: Contexts, prompts: Sequence[list[int]], most: int, follow: W
     answers = [Answer(prompt, other) for prompt, other in zip(prompts, along, strict=True)]
     done = 0
     for group in _groups(answers, most, contexts.plan.context):
-        backend = contexts.empty(sum(_cells(each, most) for each in group), sequences=len(group))
+        backend = contexts.empty(_cells(group, most), sequences=len(group), apart=True)
         for tokens in _write_together(backend, group, most):
             tick(done + tokens, len(answers) * most)
         done += len(group) * most
@@ -54,7 +54,8 @@ def _groups(answers: Sequence[Answer], most: int, context: int) -> Iterator[list
     size = -(-len(answers) // max(1, count))
     group: list[Answer] = []
     for answer in answers:
-        if group and (len(group) == size or sum(_cells(each, most) for each in [*group, answer]) > context):
+        larger = [*group, answer]
+        if group and (len(group) == size or len(larger) * padded(_cells(larger, most)) > context):
             yield group
             group = []
         group.append(answer)
@@ -62,5 +63,6 @@ def _groups(answers: Sequence[Answer], most: int, context: int) -> Iterator[list
         yield group
 
 
-def _cells(answer: Answer, most: int) -> int:
-    return len(answer.prompt) + most
+def _cells(group: Sequence[Answer], most: int) -> int:
+    """Of the longest."""
+    return max(len(each.prompt) for each in group) + most

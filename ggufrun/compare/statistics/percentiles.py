@@ -7,6 +7,7 @@ are sorted once and cut into blocks, whose weights in all draws are one matrix p
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +17,24 @@ from ggufrun.compare.statistics.bootstrap import Bootstrap, Mask
 from ggufrun.compare.statistics.drawn import Drawn
 
 _Ints = npt.NDArray[np.intp]
+BEYOND: Final = 10  # positions: with fewer on its far side a percentile's interval would be far too narrow
 
 
 def percentiles(values: Floats, where: Mask, levels: Sequence[float], bootstrap: Bootstrap) -> list[Drawn]:
-    """Of `values` at the positions of `where`, of which there is at least one. `levels` from 0 to 1."""
+    """Of `values` at the positions of `where`, of which there is at least one. `levels` from 0 to 1.
+
+    Those too near to the ends of so many positions have no interval: no draw has what lies further out.
+    """
     kept, of = values[where], bootstrap.of[where]
     order = np.argsort(kept, kind="stable")
     repeated = _Repeated.of(kept[order], of[order], bootstrap.counts)
     chunks = len(np.unique(of))
     points = np.quantile(kept, levels)
-    return [Drawn(float(point), repeated.quantile(level), chunks) for point, level in zip(points, levels, strict=True)]
+    inside = [min(level, 1 - level) * len(kept) + 1e-9 >= BEYOND for level in levels]
+    return [
+        Drawn(float(point), repeated.quantile(level), chunks if is_inside else 0)
+        for point, level, is_inside in zip(points, levels, inside, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

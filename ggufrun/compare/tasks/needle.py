@@ -1,7 +1,7 @@
 """A code hidden in a long text, to be found again: at several lengths and depths, as prompts of token ids
 
-The answers are greedy, and right if they have the code. What the reference does not find says nothing about a quant:
-`outcomes.paired` leaves it out with `passed_only`.
+The answers are greedy, and right if they have the code. A length and depth at which the reference finds less than half
+says nothing about a quant: `outcomes.passed` tells which are left.
 """
 
 import random
@@ -16,7 +16,6 @@ from ggufrun.errors import OptionError
 
 ANSWER: Final = 32  # tokens
 DEPTHS: Final = (0.1, 0.5, 0.9)
-_COUNT: Final = 240  # some of which the reference does not find
 _SHORTEST: Final = 512
 _ROUNDS: Final = 8
 _NEAR: Final = 0.95
@@ -44,7 +43,7 @@ def lengths(context: int) -> tuple[int, ...]:
 
 
 def items(
-    texts: Sequence[str], encode: Encode, lengths: Sequence[int], *, count: int = _COUNT, seed: int = 0
+    texts: Sequence[str], encode: Encode, lengths: Sequence[int], *, count: int, seed: int = 0
 ) -> tuple[Item, ...]:
     """`count` in all, of each length and depth as many. Prompt and answer together have nearly that length, at most.
 

@@ -3,7 +3,7 @@
 Intervals and tests are made of these elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,15 +31,29 @@ class Paired:
 
 
 def paired(
-    outcomes: Sequence[Outcome], reference: Sequence[Outcome] | None = None, *, passed_only: bool = False
+    outcomes: Sequence[Outcome], reference: Sequence[Outcome] | None = None, *, groups: Collection[str] | None = None
 ) -> Paired:
-    """Items that only one of the two answered are left out; `passed_only`: those that the reference got wrong, too."""
+    """Items that only one of the two answered are left out, and those of other `groups`, where these are given."""
+    if groups is not None:
+        outcomes = [each for each in outcomes if each.group in groups]
     if reference is None:
-        mine = [each for each in outcomes if each.right or not passed_only]
+        mine = outcomes
         return Paired(tuple(each.right for each in mine), None, shares(mine))
-    theirs = {each.item: each.right for each in reference if each.right or not passed_only}
+    theirs = {each.item: each.right for each in reference}
     mine = [each for each in outcomes if each.item in theirs]
     return Paired(tuple(each.right for each in mine), tuple(theirs[each.item] for each in mine), shares(mine))
+
+
+def passed(reference: Iterable[Outcome]) -> frozenset[str]:
+    """The groups of which the reference gets half right at least.
+
+    Whole groups, not items: who is measured only where the reference was right, perhaps by luck, can only lose, and
+    McNemar's test would count that.
+    """
+    counted: dict[str, list[bool]] = {}
+    for outcome in reference:
+        counted.setdefault(outcome.group, []).append(outcome.right)
+    return frozenset(group for group, rights in counted.items() if 2 * sum(rights) >= len(rights))
 
 
 def shares(outcomes: Iterable[Outcome]) -> dict[str, float]:

@@ -75,7 +75,8 @@ def _cell(row: Json, column: str, written: Callable[[Any], str]) -> Markup:
     value, lo, hi = (row.get(f"{column}{end}") for end in ("", "_lo", "_hi"))
     if value is None:
         return Markup('<td class="number">–</td>')
-    between = Markup(" <small>{} to {}</small>").format(written(lo), written(hi)) if None not in (lo, hi) else NOTHING
+    has_width = None not in (lo, hi) and lo != hi  # the reference's is exactly 0, from 0 to 0
+    between = Markup(" <small>{} to {}</small>").format(written(lo), written(hi)) if has_width else NOTHING
     return Markup('<td class="number">{}{}</td>').format(written(value), between)
 
 

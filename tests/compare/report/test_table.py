@@ -1,6 +1,7 @@
 """The table in terminals of several widths."""
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -46,7 +47,7 @@ def test_the_most_important_columns_stay() -> None:
         "same top",
         "memory",
     }
-    assert titles[2] > titles[1] and titles[2] >= {"PPL", "chat KL", "tools-free", "agrees for"}
+    assert titles[2] > titles[1] and titles[2] >= {"PPL", "chat KL", "agrees for"}
 
 
 def test_without_a_quant_measured_there_are_no_verdicts() -> None:
@@ -105,9 +106,13 @@ def test_a_failed_self_test_is_told() -> None:
     assert "exactly 0" not in printed(broken, 200)
 
 
-def test_tasks_with_too_few_items_say_so() -> None:
-    text = printed(full(), 200)
-    assert "too few" in text and "77% +4 −7" in text
+@pytest.mark.parametrize("width", [80, 200])
+def test_tasks_have_a_table_of_their_own_and_say_where_items_are_too_few(width: int) -> None:
+    """Whoever asked for them sees them in a narrow terminal, too; beside the other columns they had no room."""
+    text = printed(full(), width)
+    assert "tools-free (400)" in text and "choices (40, too few)" in text
+    assert re.search(r"^Q6_K +77% \(\d+–\d+\) \+4 −7 +55% \(\d+–\d+\) ", text, re.MULTILINE)
+    assert re.search(r"^Q8_0 +78% \(\d+–\d+\) +55%", text, re.MULTILINE)  # the reference flips nothing
 
 
 def test_nothing_in_a_name_is_obeyed() -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ggufrun.compare.run.cache import Cache, is_here
 
 
@@ -41,6 +43,23 @@ def test_what_a_killed_process_was_writing_goes_and_what_a_living_one_writes_sta
     Cache(tmp_path).trim(most=0)
     assert not left.exists() and not old.exists()
     assert going.exists()
+
+
+def test_a_part_that_cannot_be_removed_stands_in_no_others_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows forbids it while another program has it open; that is played here."""
+    unlink = Path.unlink
+
+    def forbidden(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "open":
+            raise PermissionError(13, "in use", str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    for age, name in enumerate(("new", "open", "old")):
+        (tmp_path / name).write_bytes(b"x" * 10)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    monkeypatch.setattr(Path, "unlink", forbidden)
+    Cache(tmp_path).trim(most=10)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "open"]
 
 
 def test_what_is_made_here_is_made_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,6 +64,8 @@ def test_stopped_then_killed_it_goes_on_each_time(ladder: dict[str, Path], tmp_p
     text.write_text("".join(f"{at} {LINE}" for at in range(120)))
     paths = [str(ladder["F16"]), str(ladder["Q4_0"])]
     arguments = ["compare", *paths, "--quick", "--text", str(text), "--out", str(out)]
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "ggufrun.toml").write_text("[defaults]\nthreads = 1\ncontext = 512\n")
     stopped = begin(arguments, tmp_path / "home", "F16 (again): ")
     stopped.send_signal(signal.SIGINT)
     told, said = stopped.communicate(timeout=60)
@@ -81,6 +84,8 @@ def test_stopped_then_killed_it_goes_on_each_time(ladder: dict[str, Path], tmp_p
     assert not report_of(out)["unfinished"]
     assert [row["name"] for row in report_of(out)["rows"]] == ["F16", "F16 (again)", "F16 (noise)", "Q4_0"]
     assert "F16" in done.stdout and str(out / "report.html") in done.stdout
+    assert report_of(out)["settings"]["load"] == {"threads": "1"}  # the context is the comparison's own
+    assert "as [defaults] of ggufrun.toml says: threads 1." in " ".join(report_of(out)["notes"])
 
 
 def test_stopped_before_anything_is_measured_there_is_no_report(ladder: dict[str, Path], tmp_path: Path) -> None:
@@ -133,6 +138,9 @@ def test_a_text_too_short_says_how_much_is_needed(ladder: dict[str, Path], tmp_p
     text.write_text("Only this.")
     said = refused(tmp_path, str(ladder["F16"]), str(ladder["Q8_0"]), "--text", str(text))
     assert "one chunk needs 512" in said and "characters at least" in said
+    text.write_text("a")
+    said = refused(tmp_path, str(ladder["F16"]), str(ladder["Q8_0"]), "--text", str(text))
+    assert re.search(r"has (1 token|[2-9] tokens),", said)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +153,7 @@ def test_a_text_too_short_says_how_much_is_needed(ladder: dict[str, Path], tmp_p
         (["--quants", "Q8_0"], "--quants are those of one model"),
         (["--reference", "Q2_K"], "'Q2_K' is not compared. There are: F16, Q8_0"),
         (["--context", "much"], "Write it as 32768 or 32k"),
+        (["--gpu", "a big one"], "--gpu"),
         (["--blind"], "Votes are given by hand, and there is no terminal"),
     ],
 )

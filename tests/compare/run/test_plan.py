@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ggufrun.commandline.compare_named import model_of
 from ggufrun.compare.run.contender import Contender, contenders
 from ggufrun.compare.run.plan import best
 from ggufrun.errors import InputError, OptionError
@@ -22,6 +23,30 @@ def test_rows_are_called_by_their_quant_if_that_tells_them_apart(ladder: dict[st
     assert names == [ladder["Q8_0"].stem, "other"]
     twice = contenders([copy, copy], tmp_path)
     assert len({each.name for each in twice}) == 2
+
+
+def test_of_two_models_the_rows_are_called_by_their_files(ladder: dict[str, Path], tmp_path: Path) -> None:
+    """ "F16" and "Q4_0" would hide that they are not quants of one model."""
+    other = tmp_path / "Tuned-Q4_0.gguf"
+    data = ladder["Q4_0"].read_bytes()
+    other.write_bytes(data.replace(b"wide-llama-random", b"wide-llama-tuned-"))
+    assert other.read_bytes() != data
+    found = contenders([ladder["F16"], other], tmp_path)
+    assert [each.name for each in found] == [ladder["F16"].stem, "Tuned-Q4_0"]
+    plan = small_plan([ladder["F16"], other], tmp_path)
+    assert plan.title.endswith(", 2 files")
+    assert model_of(found) == f"{found[0].model} and Tuned"
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(ladder: dict[str, Path], tmp_path: Path) -> None:
+    copies = [tmp_path / folder / "same" / "m-Q8_0.gguf" for folder in ("a", "b")]
+    for copy in copies:
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(ladder["Q8_0"].read_bytes())
+    assert [each.name for each in contenders(copies, tmp_path)] == ["a/same/m-Q8_0", "b/same/m-Q8_0"]
+    with pytest.raises(OptionError, match=r"'Q8_0' is 2 of the files.*Give one of: a/same/m-Q8_0, b/same"):
+        small_plan(copies, tmp_path, reference="Q8_0")
+    assert small_plan(copies, tmp_path, reference="B/same/m-q8_0").rows[0].contender.path == copies[1]
 
 
 def test_a_contender_knows_its_size_and_its_bits(ladder: dict[str, Path], tmp_path: Path) -> None:

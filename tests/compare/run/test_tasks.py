@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ggufrun.chat.types import Function, Message, Tool
-from ggufrun.compare.run.first_token import time_first_tokens
-from ggufrun.compare.run.tool_calls import call_tools
+from ggufrun.compare.run.first_token import read_seconds, time_first_tokens
+from ggufrun.compare.run.found import read_part
+from ggufrun.compare.run.tool_calls import call_tools, read_outcomes
 from ggufrun.compare.tasks.bfcl import Item
 from ggufrun.compare.tasks.outcomes import from_json
 from ggufrun.settings import ModelSettings
@@ -32,11 +33,27 @@ def test_a_task_of_the_scoring_process_is_a_line_of_each_row(ladder: dict[str, P
 def test_what_ggufrun_toml_says_of_a_model_is_not_measured(
     ladder: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "ggufrun.toml").write_text('[defaults]\nlora = ["none.gguf"]\n')
+    (tmp_path / "ggufrun.toml").write_text('[defaults]\nlora = ["none.gguf"]\ndevice = ["none"]\nsystem = "Sing."\n')
     monkeypatch.setenv("GGUFRUN_HOME", str(tmp_path))
     out = tmp_path / "seconds.json"
     time_first_tokens(ModelSettings(ladder["Q4_0"], context=512), source().prompts[:2], out, lambda: False)
     assert len(json.loads(out.read_text())["seconds"]) == 1
+
+
+@pytest.mark.parametrize("content", ['{"outcomes": 1}', '{"outcomes": [{"item": "a"}]}', "{}", "no JSON"])
+def test_outcomes_that_are_none_are_measured_anew(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text(content)
+    assert read_part(path, read_outcomes) is None
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ['{"seconds": [null]}', '{"seconds": 1}', "{}"])
+def test_so_are_seconds(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "first-token.json"
+    path.write_text(content)
+    assert read_part(path, read_seconds) is None
+    assert not path.exists()
 
 
 def test_tools_are_called_freely_and_forced_by_a_chat_model(ladder: dict[str, Path], tmp_path: Path) -> None:

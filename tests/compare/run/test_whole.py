@@ -117,6 +117,7 @@ def test_stopped_it_reports_what_is_finished_and_goes_on_from_there(ladder: dict
     assert row_of(report, "F16 (again)").ppl is not None
     quant = row_of(report, "Q4_0")
     assert quant.ppl is not None and quant.speed is None and quant.error is None
+    assert quant.memory is not None and quant.memory.peak > quant.bytes  # it is kept before the speeds are there
     rest = Told()
     assert not run(small_plan(paths, tmp_path), rest).unfinished
     assert rest.loads == ["Q4_0"]

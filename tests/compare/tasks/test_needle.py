@@ -8,7 +8,7 @@ import pytest
 from ggufrun.chat.prompt import prompt_encoder
 from ggufrun.chat.types import ChatRequest, Message
 from ggufrun.compare.tasks.needle import ANSWER, Item, items, lengths, outcomes
-from ggufrun.compare.tasks.outcomes import Outcome, paired
+from ggufrun.compare.tasks.outcomes import Outcome, paired, passed
 from ggufrun.errors import OptionError
 from ggufrun.llama.vocabulary import LlamaVocabulary
 from tests.compare.tasks.tokenizers import Words, letters, prose
@@ -76,11 +76,11 @@ def test_the_same_seed_hides_the_same() -> None:
 
 def test_what_is_missing_is_said() -> None:
     with pytest.raises(OptionError, match="needs a text, and a context of 512"):
-        items([" "], letters, (512,))
+        items([" "], letters, (512,), count=1)
     with pytest.raises(OptionError, match="needs a text, and a context of 512"):
-        items(["text"], letters, lengths(500))
+        items(["text"], letters, lengths(500), count=1)
     with pytest.raises(OptionError, match="does not fit into 100 tokens"):
-        items(["text"], letters, (100,))
+        items(["text"], letters, (100,), count=1)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_an_answer_is_right_if_it_has_the_code(answer: str, right: bool) -> None
     assert outcomes([item], [answer]) == [Outcome("needle-0", right, item.group, answer=answer)]
 
 
-def test_what_the_reference_does_not_find_is_left_out() -> None:
-    asked = [Item(str(number), "g", (1,), f"{number}234567") for number in range(1, 4)]
-    reference = outcomes(asked, ["1234567", "?", "3234567"])
-    found = paired(outcomes(asked, ["1234567", "2234567", "?"]), reference, passed_only=True)
-    assert (found.outcomes, found.reference) == ((True, False), (True, True))
+def test_lengths_and_depths_at_which_the_reference_finds_little_are_left_out() -> None:
+    asked = [Item(str(number), "far" if number > 2 else "near", (1,), f"{number}234567") for number in range(1, 6)]
+    reference = outcomes(asked, ["1234567", "?", "3234567", "?", "?"])
+    found = paired(outcomes(asked, ["1234567", "2234567", "?", "?", "?"]), reference, groups=passed(reference))
+    assert (found.outcomes, found.reference) == ((True, True), (True, False))
 
 
 @pytest.mark.model

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from ggufrun.compare.tasks.drawing import by_turns
-from ggufrun.compare.tasks.outcomes import Outcome, from_json, paired, shares, to_json
+from ggufrun.compare.tasks.outcomes import Outcome, from_json, paired, passed, shares, to_json
 
 
 def row(**right: bool) -> list[Outcome]:
@@ -30,12 +30,15 @@ def test_of_the_reference_itself_there_are_no_flips() -> None:
     assert paired(row(a1=True, a2=False)).outcomes == (True, False)
 
 
-def test_only_what_the_reference_passes_may_count() -> None:
-    reference = row(a1=True, a2=False, b1=True)
-    found = paired(row(a1=False, a2=True, b1=True), reference, passed_only=True)
-    assert (found.outcomes, found.reference) == ((False, True), (True, True))
-    assert found.shares == {"right: a": 0.0, "right: b": 1.0}
-    assert paired(reference, passed_only=True).outcomes == (True, True)
+def test_only_the_groups_that_the_reference_passes_may_count() -> None:
+    """All of their items do: otherwise nobody could be better than the reference."""
+    reference = row(a1=True, a2=False, b1=True, b2=False, b3=False)
+    assert passed(reference) == {"a"}
+    found = paired(row(a1=False, a2=True, b1=True), reference, groups=passed(reference))
+    assert (found.outcomes, found.reference) == ((False, True), (True, False))
+    assert found.shares == {"right: a": 0.5}
+    assert paired(reference, groups={"a"}).outcomes == (True, False)
+    assert passed(row(b1=False)) == frozenset()
 
 
 def test_marks_have_shares_of_all_items() -> None:
