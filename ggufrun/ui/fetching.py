@@ -14,16 +14,17 @@ class Foreign(ValueError):
     """It names one, or is no JSON that can be looked through."""
 
 
-async def without_addresses(receive: Receive) -> Receive:
-    """The same body, for who reads it next. Raises Foreign. How long it may be is the server's limit.
+async def without_addresses(receive: Receive) -> Receive | None:
+    """The same body, for who reads it next; None: the browser has left. Raises Foreign.
 
-    A file's `url` is where its browser shows it from; Gradio needs none, and would fetch that one too.
+    How long it may be is the server's limit. A file's `url` is where its browser shows it from; Gradio needs none, and
+    would fetch that one too.
     """
     whole = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return _again(message, receive)
+            return None
         whole += message.get("body", b"")
         if not message.get("more_body"):
             break

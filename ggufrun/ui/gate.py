@@ -101,10 +101,13 @@ class Gate:
     async def _to_page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST" and path.startswith(_GRADIO) and path != _UPLOAD:
             try:
-                receive = await without_addresses(receive)
+                checked = await without_addresses(receive)
             except Foreign as error:
                 await JSONResponse({"detail": str(error)}, 400)(scope, receive, send)
                 return
+            if checked is None:
+                return  # nobody waits for an answer, and it would be one to half a question
+            receive = checked
             plain = [each for each in scope["headers"] if each[0] != b"content-length"]  # it may have changed
             scope = {**scope, "headers": plain}
         await self._page(scope, receive, send)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -41,10 +40,11 @@ class Page:
         self._settings, self._scratch = settings, scratch
         self._there: asyncio.Future[ASGIApp] | None = None
         self._over = asyncio.Event()
+        self._building, self._ended = threading.Lock(), False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Import and build it, beside whatever goes on; it ends with this."""
+        """Import and build it, beside whatever goes on; it ends with this, and writes nothing afterwards."""
         self._there = asyncio.get_running_loop().create_future()
         life = asyncio.create_task(self._live(self._there))
         try:
@@ -53,7 +53,10 @@ class Page:
             self.close()
             if self._there.done():
                 await asyncio.wait({life}, timeout=1.0)
-            life.cancel()  # at once where it is still being built: that thread ends with the program
+            life.cancel()  # at once where it is still being imported: that thread ends with the program
+            self._ended = True
+            with self._building:  # which makes folders in `scratch`, also if it is gone
+                pass
 
     def close(self) -> None:
         """End what it streams, as if all browsers had left: a server that ends would wait for them."""
@@ -122,14 +125,19 @@ class Page:
             _log.exception("The page cannot be shown.")
 
     def _built(self) -> Living:
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported: it asks nobody on the internet
-        os.environ["GRADIO_TEMP_DIR"] = str(self._scratch)
+        from ggufrun.ui.gradio_import import prepare
+
+        prepare(self._scratch)
         from ggufrun.ui.client import Server
         from ggufrun.ui.mount import mounted
 
         ours = self._settings
-        server = Server(ours.url, own=ours.own, key=ours.key, token=ours.token)
-        return mounted(server, root_path=ours.root_path, always_login=ours.always_login, mcp_servers=ours.mcp_servers)
+        with self._building:
+            if self._ended:
+                raise RuntimeError("The page has ended.")
+            server = Server(ours.url, own=ours.own, key=ours.key, token=ours.token)
+            login, servers = ours.always_login, ours.mcp_servers
+            return mounted(server, root_path=ours.root_path, always_login=login, mcp_servers=servers)
 
 
 async def _beside(work: Callable[[], Living]) -> Living:

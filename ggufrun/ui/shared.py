@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from ggufrun.ui.settings.form import sampling_form, system_field
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.tools.mcp import Mcp
 from ggufrun.ui.users import Users
 
@@ -20,8 +22,11 @@ class Shared:
     users: Users
     mcp: Mcp  # the MCP servers of this machine's user, for those who may use them
     chat: gr.State  # the id of the chat that is open; "": one that has not begun
-    settings: gr.State  # how answers are asked for, as `settings` of /ggufrun/v1/chats has it. Written by the settings.
+    settings: gr.State  # `TabSettings`: how answers are asked for, as `settings` of /ggufrun/v1/chats has it.
     # What is left out is not in it: that is the chat's own, and another tab may have changed it
+    settings_changed: gr.State  # `now()`: they have. Written by the settings
+    system: gr.Textbox  # the system prompt; the settings have its place
+    sampling: gr.HTML  # what stands in the fields of sampling, as the form has it; the settings have its place
     left_out: gr.State  # what the user has just left out or brought back: `LeftOut`. Written by `ask`
     tools: gr.State  # the tools in it: a list as /v1/chat/completions takes it. Written by the tools and the settings
     apply: gr.State  # settings and model to be shown and used, of a chat that was opened or a preset: `Applied`
@@ -40,7 +45,10 @@ class Shared:
             users=users,
             mcp=mcp or Mcp(),
             chat=gr.State(""),
-            settings=gr.State({}),
+            settings=gr.State(TabSettings()),
+            settings_changed=gr.State(0),
+            system=system_field(),
+            sampling=sampling_form(),
             left_out=gr.State(None),
             tools=gr.State([]),
             apply=gr.State(None),
@@ -60,6 +68,7 @@ class Applied:
 
     settings: dict[str, Any]
     model: str = ""  # "": as it is
+    chat: str = ""  # whose they are; "": the user has chosen them
     at: int = field(default_factory=time_ns)
 
 

@@ -28,7 +28,7 @@ def test_it_shows_how_to_call_and_what_was_called(user: Tab, demo: Served, tmp_p
     expect(calls.first).to_contain_text("demo")
     before = calls.count()
     demo.chat("Hello", max_tokens=2).raise_for_status()
-    for _ in range(50):  # it is there a moment after its end
+    for _ in range(300):  # it is there a moment after its end
         user.page.get_by_role("button", name="Refresh").click()
         user.page.wait_for_timeout(100)
         if calls.count() > before:

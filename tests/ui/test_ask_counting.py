@@ -8,16 +8,18 @@ import httpx
 import pytest
 
 from ggufrun.chat.types import AnyRequest, TextRequest
+from ggufrun.remote_errors import RemoteLacks
 from ggufrun.ui.ask import counting
 from ggufrun.ui.ask.content import content_of, title_of
 from ggufrun.ui.ask.context import _asking
 from ggufrun.ui.ask.counting import Asking, Count, count
 from ggufrun.ui.ask.files import as_part
 from ggufrun.ui.ask.known import KnownFiles
-from ggufrun.ui.ask.meter import line
+from ggufrun.ui.ask.meter import Used, line
 from ggufrun.ui.chat.conversation import Conversation
 from ggufrun.ui.chat.tab import Tab
 from ggufrun.ui.client import Api
+from ggufrun.ui.settings.tab_settings import TabSettings
 from tests.api.chatting import CHATS, Chatting, SteppedModel, chatting
 
 pytestmark = pytest.mark.process
@@ -102,15 +104,35 @@ async def test_near_the_end_of_the_context_the_count_is_exact(tmp_path: Path) ->
         assert [about for _, about in said] == [False, True, False, False, True]
 
 
+async def test_an_engine_elsewhere_that_counts_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lacking(model: SteppedModel, request: AnyRequest) -> tuple[int, ...]:
+        raise RemoteLacks("played", "an engine", "what a prompt's tokens are", "messages")
+
+    monkeypatch.setattr(SteppedModel, "tokens", lacking)
+    path = tmp_path / "a.txt"
+    path.write_text("x" * 50)
+    async with chatting(tmp_path) as chats:
+        found = await count(Wire(chats.client), Asking({"text": "Hi", "files": [str(path)]}, "", {}, ""))
+    assert used(found) == (None, False)
+    assert "played is answered elsewhere, by an engine that does not count this" in line(found.used, "")
+    assert "Its context holds 100." in line(found.used, "")
+    assert "played is not loaded: tokens are counted once it is." in line(Used("played", None, 0), "")
+
+
+def test_a_context_that_nobody_knows_is_never_full() -> None:
+    shown = line(Used("fast", 7, 0, loaded=True), "")
+    assert "7 tokens; fast has no known limit" in shown and "alert" not in shown and "<b>0" not in shown
+
+
 async def test_the_branch_that_this_tab_shows_is_counted(tmp_path: Path) -> None:
     async with chatting(tmp_path) as chats:
         id, tab = await two_branches(chats)
-        api, shown = Wire(chats.client), _asking({"text": "next"}, id, {}, "", tab)
+        api, shown = Wire(chats.client), _asking({"text": "next"}, id, TabSettings(), "", tab)
         counts = [used(await count(api, each))[0] for each in (shown, Asking({"text": "next"}, id, {}, ""))]
         assert counts == [len("long" * 9 + "fine" + "next"), len("short" + "fine" + "next")]
         found = await count(api, shown, exchanges=True)
         assert [each["id"] for each in found.exchanges] == [tab.conversation.branch[0].id]
-        assert _asking({"text": "next"}, "another", {}, "", tab).head is None
+        assert _asking({"text": "next"}, "another", TabSettings(), "", tab).head is None
 
 
 async def two_branches(chats: Chatting) -> tuple[str, Tab]:

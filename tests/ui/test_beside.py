@@ -108,9 +108,9 @@ def test_words_that_differ_are_marked() -> None:
 
 @pytest.mark.parametrize("word", ["la ", "so on and ", "<b> "])
 def test_long_answers_are_compared_in_time_and_it_is_said_how_much_of_them(word: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     found = difference(word * 20_000, word * 19_999 + "end")
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
     assert found.none
     assert found.cut == MOST_WORDS
     assert f"The same in the first {MOST_WORDS:,} words." in compared(found, "")

@@ -107,7 +107,7 @@ def test_answers_stream_beside_each_other_and_are_compared(page: Page) -> None:
     seen = page.evaluate("window.seen")
     assert seen["both"]
     assert len(seen["times"]) > 4
-    assert len(seen["times"]) <= 10 * (seen["times"][-1] - seen["times"][0]) / 1000 + 5
+    assert len(seen["times"]) <= 10 * (seen["times"][-1] - seen["times"][0]) / 1000 + 25  # not once a token
     expect(page.locator("#beside-way")).to_contain_text("At once: they need")
     for column in (1, 2):
         figures = page.locator(f"#beside-{column} .figures")
@@ -227,7 +227,7 @@ def test_a_server_that_keeps_one_model_has_them_one_after_the_other(
 
 
 def _idle(server: Served) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 40
     while server.active():
         assert time.monotonic() < end, "an answer goes on though nobody reads it"
         time.sleep(0.05)

@@ -21,6 +21,7 @@ from ggufrun.ui.beside.race import Race
 from ggufrun.ui.blind.ballot import Ballot
 from ggufrun.ui.client import Api, Json, Server
 from ggufrun.ui.errors import ApiError
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import Shared
 from ggufrun.ui.users import Users
 from tests import tiny_models
@@ -264,7 +265,12 @@ async def test_whatever_goes_wrong_the_next_race_is_possible(strange: Any) -> No
     asking, bar = strange.asking, strange.bar
     data = dict.fromkeys([*asking.inputs, *(each.model for each in strange.columns)])
     data |= {each.model: "m" for each in strange.columns} | {asking.prompt: "Hi", bar.reference: 0}
-    data |= {strange.count: 2, strange.shared.settings: {}, strange.booth.blind: False, strange.booth.ballot: Ballot()}
+    data |= {
+        strange.count: 2,
+        strange.shared.settings: TabSettings(),
+        strange.booth.blind: False,
+        strange.booth.ballot: Ballot(),
+    }
     changes = [each async for each in strange.raced(data, gr.Request(session_hash="x"))]
     assert changes[0][bar.run]["interactive"] is False
     last = changes[-1]

@@ -144,7 +144,7 @@ def test_the_same_answers_are_not_voted_on(page: Page) -> None:
 
 def test_a_vote_while_they_write(page: Page, server: Served) -> None:
     decided = sum(each["decided"] for each in _votes(server)["pairs"])
-    _ask(page, "Go on and on.", 6000)
+    _ask(page, "Go on and on.", 12_000)
     expect(page.locator("#blind-left")).to_be_enabled()
     page.locator("#beside-prompt textarea").focus()
     page.keyboard.press("ArrowRight")  # where somebody writes, that is no vote
@@ -166,7 +166,7 @@ def test_a_vote_that_is_late_tells_nothing_of_the_next_race(page: Page, server: 
         other.execute("BEGIN IMMEDIATE")  # the vote waits
         with page.expect_request("**/run/predict") as voting:
             page.locator("#blind-left").click()
-        _ask(page, "Go on and on.", 6000)
+        _ask(page, "Go on and on.", 12_000)
         expect(page.locator("#beside-stop")).to_be_enabled()
         other.execute("ROLLBACK")
     told = voting.value.response()

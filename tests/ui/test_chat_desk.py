@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from copy import deepcopy
 from html import unescape
 from typing import Any, cast
 
@@ -15,6 +16,9 @@ from ggufrun.ui.chat.tab import Tab
 from ggufrun.ui.chat.view import Changes, View
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError
+from ggufrun.ui.settings.sampling import texts_of
+from ggufrun.ui.settings.tab_settings import TabSettings
+from ggufrun.ui.settings.values import with_sampling, with_system
 from ggufrun.ui.shared import Shared, ToolResult
 from ggufrun.ui.users import Users
 
@@ -152,7 +156,7 @@ async def test_a_message_is_taken_even_if_another_chat_was_opened(desk: Desk, ap
     tab = Tab()
     await opened(desk, tab, "A")
     begins = api.hold("POST", f"{CHATS}/A/runs")
-    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", {}, tab, REQUEST)))
+    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST)))
     await until(api, "POST", f"{CHATS}/A/runs")
     await opened(desk, tab, "B")
     begins.set()
@@ -173,24 +177,24 @@ async def test_what_was_read_along_last_makes_place_for_what_is_shown_now(desk: 
     """The last update of an answer that was left may reach the browser after the chat that it was left for."""
     tab = Tab()
     await opened(desk, tab, "A")
-    await all_of(desk.again("m", {}, tab, REQUEST))
+    await all_of(desk.again("m", TabSettings(), tab, REQUEST))
     await opened(desk, tab, "B")
     changes = await desk.following.ended(tab, REQUEST)
     assert changes[desk.view.running] == [] and desk.view.meter in changes and desk.view.ask in changes
-    await all_of(desk.again("m", {}, tab, REQUEST))  # another one comes
+    await all_of(desk.again("m", TabSettings(), tab, REQUEST))  # another one comes
     changes = await desk.following.ended(tab, REQUEST)
     assert changes[desk.view.running] and tab.is_busy
 
 
 async def test_enter_twice_sends_once(desk: Desk, api: Held) -> None:
     tab = Tab()
-    twice = [all_of(desk.send(box("Hi"), "m", {}, tab, REQUEST)) for _ in range(2)]
+    twice = [all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST)) for _ in range(2)]
     await asyncio.gather(*twice)
     assert api.count("POST", CHATS) == 1 and api.count("POST", f"{CHATS}/new/runs") == 1
     assert tab.is_busy and tab.wanted == "new"
     tab = Tab()
     await opened(desk, tab, "A")
-    again = [all_of(desk.again("m", {}, tab, REQUEST)) for _ in range(2)]
+    again = [all_of(desk.again("m", TabSettings(), tab, REQUEST)) for _ in range(2)]
     await asyncio.gather(*again)
     assert api.count("POST", f"{CHATS}/A/runs") == 1
 
@@ -204,7 +208,7 @@ async def test_what_nobody_expects_leaves_the_tab_as_it_was(
         await opened(desk, tab, "A")
     api.failing[where] = RuntimeError("unexpected")
     with pytest.raises(RuntimeError):
-        await all_of(desk.send(box("Hi"), "m", {}, tab, REQUEST))
+        await all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST))
     assert not tab.is_busy
     monkeypatch.setattr("ggufrun.ui.chat.tab.rows", lambda *_, **__: 1 / 0)
     before = tab.conversation
@@ -236,7 +240,7 @@ async def test_a_stop_before_the_run_began_holds(desk: Desk, api: Held, monkeypa
     tab = Tab()
     await opened(desk, tab, "A")
     begins = api.hold("POST", f"{CHATS}/A/runs")
-    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", {}, tab, REQUEST)))
+    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST)))
     await until(api, "POST", f"{CHATS}/A/runs")
     await desk.following.stop(tab, REQUEST)
     assert not api.count("DELETE", f"{CHATS}/A/runs/r")
@@ -249,13 +253,61 @@ async def test_settings_that_were_taken_out_do_not_hold(desk: Desk, api: Held) -
     tab = Tab()
     api.chats["A"]["settings"] = {"system": "Be brief."}
     await opened(desk, tab, "A")
-    await all_of(desk.again("m", {"system": "of the chat before"}, tab, REQUEST))
+    await all_of(desk.again("m", TabSettings({"system": "of the chat before"}), tab, REQUEST))
     assert api.asked[-1][2]["settings"] == {}, "the fields are not yet those of this chat"
     tab.over()
     await desk.heard(tab)
-    await all_of(desk.again("m", {"sampling": {"top_p": 1}}, tab, REQUEST))
+    await all_of(desk.again("m", TabSettings({"sampling": {"top_p": 1}}), tab, REQUEST))
     told = {"system": None, "sampling": {"top_p": 1}, "schema": None, "tools": None}
     assert api.asked[-1][2]["settings"] == told
+
+
+async def test_what_stands_in_the_fields_holds_before_their_events_come(desk: Desk, api: Held) -> None:
+    settings, texts = TabSettings(), {**texts_of({}), "seed": "7"}
+    await all_of(desk.send(box("Hi"), "m", settings, Tab(), REQUEST, "Be brief.", texts))
+    wanted = {"system": "Be brief.", "sampling": {"seed": 7}}
+    asked = {path: body["settings"] for method, path, body in api.asked if method == "POST"}
+    assert asked == {CHATS: wanted, f"{CHATS}/new/runs": {**wanted, "schema": None, "tools": None}}
+    settings.change(with_system(settings.now, "Be brief."), "new")
+    await settings.keep(api)
+    assert not api.count("PATCH", f"{CHATS}/new"), "the chat has it"
+    settings.change(with_system(settings.now, "Newer."), "new")
+    settings.take("Be brief.", texts)
+    assert settings.now == {"system": "Newer.", "sampling": {"seed": 7}}, "what was sent before it is older"
+
+
+async def test_what_is_changed_while_the_chat_is_made_is_kept(desk: Desk, api: Held) -> None:
+    settings, tab = TabSettings({"system": "Older."}), Tab()
+    begins = api.hold("POST", CHATS)
+    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", settings, tab, REQUEST)))
+    await until(api, "POST", CHATS)
+    settings.change({"system": "Newer."}, "")
+    begins.set()
+    await sending
+    kept = [body for method, path, body in api.asked if (method, path) == ("PATCH", f"{CHATS}/new")]
+    assert kept == [{"settings": {"system": "Newer."}}]
+
+
+async def test_two_changes_at_once_are_both_kept(api: Held) -> None:
+    settings, other = TabSettings(), deepcopy(TabSettings())
+    settings.replace({}, chat="A")
+    comes = api.hold("PATCH", f"{CHATS}/A")
+    settings.change(with_system(settings.now, "Be brief."), "A")
+    first = asyncio.create_task(settings.keep(api))
+    await until(api, "PATCH", f"{CHATS}/A")
+    settings.change(with_sampling(settings.now, {"seed": 7}), "A")
+    second = asyncio.create_task(settings.keep(api))
+    settings.change({**settings.now, "schema": True}, "B")  # of A still: nothing of B is in the fields
+    comes.set()
+    await asyncio.gather(first, second)
+    assert api.asked[-1][1:] == (f"{CHATS}/A", {"settings": settings.now}) and len(settings.now) == 3
+    api.failing["PATCH", f"{CHATS}/A"] = ApiError("full", 507)
+    settings.change({}, "A")
+    with pytest.raises(ApiError):
+        await settings.keep(api)
+    api.failing.clear()
+    await settings.keep(api)
+    assert api.asked[-1][2] == {"settings": {}} and other.now == {}
 
 
 async def test_a_branch_is_told_of_once_the_server_has_it(desk: Desk, api: Held) -> None:
@@ -278,7 +330,7 @@ async def test_results_are_those_that_are_awaited(desk: Desk, api: Held) -> None
     await opened(desk, tab, "A")
 
     async def sent(result: ToolResult) -> list[Any]:
-        updates = [each async for each in desk.results([result], "m", {}, tab, REQUEST)]
+        updates = [each async for each in desk.results([result], "m", TabSettings(), tab, REQUEST)]
         return [call for each in updates for call in each.get(pending, ())]
 
     for wrong in (ToolResult("other", "f", "1", "A"), ToolResult("c", "f", "1", "B")):
@@ -294,13 +346,13 @@ async def test_results_are_those_that_are_awaited(desk: Desk, api: Held) -> None
 async def test_a_look_asks_for_little_and_takes_the_settings_over(desk: Desk, api: Held) -> None:
     tab = Tab()
     await opened(desk, tab, "A")
-    await all_of(desk.opening.looked({}, tab, REQUEST))
+    await all_of(desk.opening.looked(TabSettings(), tab, REQUEST))
     assert api.count("GET", f"{CHATS}/A") == 1
     api.chats["A"] |= {"updated": 2.0, "settings": {"system": "Be brief.", "left_out": ["1"]}}
-    (seen,) = [each async for each in desk.opening.looked({}, tab, REQUEST)]
+    (seen,) = [each async for each in desk.opening.looked(TabSettings(), tab, REQUEST)]
     assert seen[desk.view.shared.apply].settings["system"] == "Be brief."
     api.chats["A"] |= {"updated": 3.0, "settings": {"system": "My own."}}
-    (seen,) = [each async for each in desk.opening.looked({"system": "My own."}, tab, REQUEST)]
+    (seen,) = [each async for each in desk.opening.looked(TabSettings({"system": "My own."}), tab, REQUEST)]
     assert desk.view.shared.apply not in seen and not tab.is_busy
 
 
@@ -308,7 +360,7 @@ async def test_a_lost_connection_is_made_again(desk: Desk, api: Held, monkeypatc
     monkeypatch.setattr("ggufrun.ui.chat.answering._PAUSE_S", 0)
     tab = Tab()
     await opened(desk, tab, "A")
-    await all_of(desk.again("m", {}, tab, REQUEST))
+    await all_of(desk.again("m", TabSettings(), tab, REQUEST))
     assert tab.shown and all(row.message != "a" for row in tab.shown)
     start = {"type": "start", "message": said("a", "assistant", "", "q")}
     end = {"type": "end", "message": said("a", "assistant", "So.", "q")}

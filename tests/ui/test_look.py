@@ -46,9 +46,9 @@ def again(user: Tab) -> None:
     user.wrong[:] = [each for each in user.wrong if "abort" not in each.lower() and "errored out" not in each]
 
 
-def color(page: Page) -> str:
+def expect_color(page: Page, wanted: str) -> None:
     """What is seen behind the chat."""
-    return str(page.evaluate(BEHIND))
+    page.wait_for_function(f"(wanted) => ({BEHIND})() === wanted", arg=wanted)
 
 
 def test_sidebars_beside_the_chat(user: Tab) -> None:
@@ -79,26 +79,28 @@ def test_light_and_dark(user: Tab) -> None:
     page = user.page
     page.context.add_init_script(FIRST_COLOR)
     page.emulate_media(color_scheme="light")
-    assert color(page) == LIGHT
+    expect_color(page, LIGHT)
     page.emulate_media(color_scheme="dark")
     expect(page.locator("body.dark")).to_have_count(1)
-    assert color(page) == DARK
+    expect_color(page, DARK)
 
     page.get_by_role("button", name="Light").click()
     expect(page.locator("body.dark")).to_have_count(0)
-    assert color(page) == LIGHT
+    expect_color(page, LIGHT)
     again(user)
-    assert (page.evaluate("window.firstColor"), color(page)) == (LIGHT, LIGHT)
+    assert page.evaluate("window.firstColor") == LIGHT
+    expect_color(page, LIGHT)
     expect(page.get_by_role("button", name="Light")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="As the system").click()
     expect(page.locator("body.dark")).to_have_count(1)
     again(user)
-    assert (page.evaluate("window.firstColor"), color(page)) == (DARK, DARK)
+    assert page.evaluate("window.firstColor") == DARK
+    expect_color(page, DARK)
 
 
 def test_a_phone(phone: Tab) -> None:
     page = phone.page
-    assert color(page) == DARK
+    expect_color(page, DARK)
     for name, id in TABS.items():
         page.get_by_role("tab", name=name, exact=True).tap()
         expect(page.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")

@@ -17,7 +17,7 @@ from ggufrun.ui.models.watching import View, Watcher
 from tests.api.pooled import Pooled, pooled
 
 pytestmark = pytest.mark.process
-WITHIN_S = 10.0
+WITHIN_S = 40.0
 
 
 @pytest.fixture(scope="module")

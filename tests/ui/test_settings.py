@@ -35,7 +35,7 @@ STATE: dict[str, Any] = {
 
 def test_nothing_is_sent_that_nobody_has_set() -> None:
     assert sampling_of(texts_of({}), {}) == ({}, {})
-    assert with_sampling({"sampling": {"top_k": 3}}, {}, "")[0] == {}
+    assert with_sampling({"sampling": {"top_k": 3}}, {}) == {}
 
 
 @given(
@@ -107,13 +107,11 @@ def test_empty_fields_show_the_models_own_values() -> None:
 
 def test_a_change_keeps_what_the_page_does_not_know() -> None:
     before = {"left_out": ["a"], "sampling": {"seed": 1}, "system": "Be brief."}
-    now, change = with_system(before, "", "chat")
-    assert now == {"left_out": ["a"], "sampling": {"seed": 1}}
-    assert (change.chat, change.settings) == ("chat", now)
-    assert with_schema(before, {}, "")[0]["schema"] == {}
-    assert with_schema(before, False, "")[0]["schema"] is False
-    assert "schema" not in with_schema({"schema": {}}, None, "")[0]
-    assert with_tools(before, [{"type": "function"}], "")[0]["tools"] == [{"type": "function"}]
+    assert with_system(before, "") == {"left_out": ["a"], "sampling": {"seed": 1}}
+    assert with_schema(before, {})["schema"] == {}
+    assert with_schema(before, False)["schema"] is False
+    assert "schema" not in with_schema({"schema": {}}, None)
+    assert with_tools(before, [{"type": "function"}])["tools"] == [{"type": "function"}]
 
 
 @pytest.mark.parametrize(

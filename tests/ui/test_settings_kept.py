@@ -34,7 +34,7 @@ def field(page: Page, name: str) -> Any:
 
 
 def until_kept(page: Page, server: Served, chat: str) -> None:
-    for _ in range(100):
+    for _ in range(600):
         if stored(server.client, chat)["settings"] == KEPT:
             return
         page.wait_for_timeout(50)

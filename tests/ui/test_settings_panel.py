@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jsonschema
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from ggufrun.ui.settings.fields import FIELDS
 from ggufrun.ui.settings.schema import EXAMPLE
@@ -86,7 +86,7 @@ def field(page: Page, name: str) -> Any:
 
 def until_kept(place: Place, chat: str, wanted: Callable[[dict[str, Any]], bool], page: Page) -> dict[str, Any]:
     """The chat's settings, once they are as they should be."""
-    for _ in range(100):
+    for _ in range(600):
         settings: dict[str, Any] = stored(place.server.client, chat)["settings"]
         if wanted(settings):
             return settings
@@ -163,7 +163,7 @@ def test_what_nobody_looks_at_asks_nothing(browser: Browser, place: Place) -> No
         with page.expect_request("**/queue/join*"):
             page.evaluate(hide, False)
         counts: list[int] = []
-        while not any(counts) and len(counts) < 10:  # it does not ask again before it was answered
+        while not any(counts) and len(counts) < 60:  # it does not ask again before it was answered
             asked.clear()
             page.clock.run_for(20_500)
             page.wait_for_timeout(500)
@@ -193,6 +193,32 @@ def test_what_is_set_is_kept_and_gives_the_same_answer_twice(browser: Browser, p
         assert until_kept(place, chat, lambda now: "sampling" not in now, page)["system"]
         expect(field(page, "temperature")).to_have_value("")
         place.server.client.patch(f"/ggufrun/v1/chats/{chat}", json={"settings": settings}).raise_for_status()
+
+
+def test_what_was_typed_holds_however_late_the_page_tells_of_it(at: Tab, place: Place) -> None:
+    """The event of the system prompt comes after the question, and those of other fields come before it."""
+    page = at.page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if not held and "Answer in one word." in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/queue/join*", hold)
+    page.locator("#system textarea").fill("Answer in one word.")
+    fill(page, temperature="0", seed="7", max_tokens="9")
+    ask(page, "Name a river.")
+    expect(answers(page)).to_have_count(1)
+    assert len(held) == 1
+    wanted = {"system": "Answer in one word.", "sampling": {"temperature": 0.0, "seed": 7, "max_tokens": 9}}
+    chat = chat_of(page)
+    assert until_kept(place, chat, lambda now: now == wanted, page) == wanted
+    fill(page, max_tokens="8")
+    held[0].continue_()
+    wanted["sampling"] = {"temperature": 0.0, "seed": 7, "max_tokens": 8}
+    assert until_kept(place, chat, lambda now: now == wanted, page) == wanted
 
 
 def _answer(place: Place, body: dict[str, Any]) -> str:

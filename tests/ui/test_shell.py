@@ -21,7 +21,7 @@ from tests.program import at_home
 from tests.ui.browser import tab
 
 pytestmark = pytest.mark.process
-END_S: Final = 10.0  # three on a machine that is not busy; what waits for the page or for an answer has no end
+END_S: Final = 40.0  # three on a machine that is not busy; what waits for the page or for an answer has no end
 
 # Of every process that the server starts, too: which hosts are asked for, and where is connected to.
 _HEARD: Final = """
@@ -107,7 +107,7 @@ def test_it_rests_while_nobody_looks(server: Served) -> None:
         time.sleep(3.0)
         return used() - before < 0.03 * 3.0
 
-    assert any(idle() for _ in range(3))
+    assert any(idle() for _ in range(8))
 
 
 def test_sigterm_with_a_page_open_and_an_answer_on_its_way(browser: Browser, server: Served, folder: Path) -> None:
@@ -178,13 +178,13 @@ def test_a_folder_is_removed_only_where_its_program_is_gone(tmp_path: Path, monk
 def ended(process: "subprocess.Popen[str]", sent: signal.Signals) -> int:
     process.send_signal(sent)
     start = time.monotonic()
-    code = process.wait(30)
+    code = process.wait(2 * END_S)
     assert time.monotonic() - start < END_S
     return code
 
 
 def until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.05)

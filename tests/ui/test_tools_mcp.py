@@ -181,7 +181,7 @@ async def test_a_program_that_does_not_end_is_killed() -> None:
     await connection.connect()
     began = time.monotonic()
     await connection.close()
-    assert time.monotonic() - began < 2 and not programs()
+    assert time.monotonic() - began < 15 and not programs()
 
 
 async def test_what_fails_is_said_without_secrets(caplog: pytest.LogCaptureFixture) -> None:

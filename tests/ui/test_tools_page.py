@@ -227,7 +227,8 @@ def test_calls_are_answered_by_hand_run_and_refused(user: Tab) -> None:
     ]
 
 
-def test_results_stay_until_the_chat_has_them(user: Tab) -> None:
+def test_results_stay_until_the_chat_has_them(user: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ggufrun.ui.tools.calls._AGAIN_S", 8.0)  # so that what holds meanwhile can be looked at
     user.open()
     page, call, answer = user.page, user.page.locator("#toolcall"), user.page.locator("#toolanswer textarea")
     set_state(page, "chat", "first")

@@ -11,6 +11,7 @@ from ggufrun.ui.ask.meter import line
 from ggufrun.ui.chat.tab import Tab
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError, say, shown
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import LeftOut, Shared, now
 
 _SOON: Final = "() => { window.ggufrunAsk?.soon(); }"
@@ -19,7 +20,6 @@ _SWITCHED: Final = "() => { window.ggufrunAsk?.switched(); }"
 _TOLD: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}  # queued: others hear of it
 _QUICK: Final[dict[str, Any]] = {**_TOLD, "queue": False}
 Box = dict[str, Any] | None
-Settings = dict[str, Any] | None
 
 
 def context_panel(shared: Shared, ask: gr.MultimodalTextbox, tab: gr.State) -> None:
@@ -41,7 +41,7 @@ def context_panel(shared: Shared, ask: gr.MultimodalTextbox, tab: gr.State) -> N
     seen = [meter, what, leave, chosen, listed]
     context, told = _Context(shared), [shared.left_out, shared.chats_changed]
 
-    felt = (shared.chat, shared.settings, shared.model, shared.chats_changed, shared.models_changed)
+    felt = (shared.chat, shared.settings_changed, shared.model, shared.chats_changed, shared.models_changed)
     gr.on([ask.change, *(each.change for each in felt)], None, js=_SOON, **_QUICK)
     shared.chat.change(None, js=_SWITCHED, **_QUICK)
     counted = recount.click(context.counted, [*asking, listed], seen, trigger_mode="always_last", **_QUICK)
@@ -63,7 +63,7 @@ class _Context:
         self,
         value: Box,
         chat: str,
-        settings: Settings,
+        settings: TabSettings,
         model: str | None,
         tab: Tab,
         open_in: str,
@@ -79,7 +79,7 @@ class _Context:
         return [line(found.used, chat, found.wrong), gr.update(visible=bool(chat)), *closing]
 
     async def opened(
-        self, value: Box, chat: str, settings: Settings, model: str | None, tab: Tab, request: gr.Request
+        self, value: Box, chat: str, settings: TabSettings, model: str | None, tab: Tab, request: gr.Request
     ) -> list[Any]:
         return await _listed(self._users.api(request), _asking(value, chat, settings, model, tab))
 
@@ -120,8 +120,8 @@ async def _listed(api: Api, asked: Asking) -> list[Any]:
     return [meter, gr.update(visible=True), gr.update(visible=True), offered, asked.chat]
 
 
-def _asking(value: Box, chat: str, settings: Settings, model: str | None, tab: Tab) -> Asking:
-    return Asking(value, chat, settings, model, _head_of(tab, chat))
+def _asking(value: Box, chat: str, settings: TabSettings, model: str | None, tab: Tab) -> Asking:
+    return Asking(value, chat, settings.now, model, _head_of(tab, chat))
 
 
 def _head_of(tab: Tab, chat: str) -> str | None:

@@ -92,5 +92,6 @@ def _used(counted: dict[str, Any], files: list[Attached], *, about: bool) -> Use
         counted["context"],
         counted["context_train"],
         [(file.name, number) for file, number in tokens],
+        loaded=counted["loaded"],
         about=about,
     )

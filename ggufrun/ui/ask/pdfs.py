@@ -1,12 +1,12 @@
-"""The text of a PDF file, within limits of size, pages and time. No pictures, no reading of scans."""
+"""The text of a PDF file, within limits of size, pages and time. No pictures, no reading of scans.
+
+pypdf is imported with the first of them: it takes a tenth of a second, for which the page would wait.
+"""
 
 import logging
 import time
 from pathlib import Path
 from typing import Any, Final
-
-from pypdf import PasswordType, PdfReader
-from pypdf.errors import PyPdfError
 
 from ggufrun.errors import OptionError
 from ggufrun.figures import gb
@@ -21,6 +21,8 @@ _log.setLevel(logging.CRITICAL)  # what is odd about a user's file is nothing fo
 
 def pdf_text(name: str, path: Path, *, longest_s: float = LONGEST_S) -> str:
     """For a thread. Raises OptionError with what is wrong with it."""
+    from pypdf.errors import PyPdfError
+
     if (size := path.stat().st_size) > LARGEST:
         raise OptionError(f"{name} has {gb(size)}, more than {gb(LARGEST)}.", _PART)
     try:
@@ -41,6 +43,8 @@ _PART: Final = "Make a file of the pages that your question is about."
 
 
 def _pages(name: str, path: Path, end: float) -> list[str]:
+    from pypdf import PasswordType, PdfReader
+
     def in_time(*_: Any) -> None:
         if time.monotonic() > end:
             raise OptionError(f"{name} takes too long to be read.", _PART)

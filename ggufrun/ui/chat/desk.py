@@ -3,6 +3,7 @@
 Which chat it is says `opening.py`; an answer that comes is read along, and stopped, in `following.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from ggufrun.ui.chat.trouble import tell
 from ggufrun.ui.chat.view import Changes, View
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError, warn
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import LeftOut, ToolResult, now
 
 _ALL: Final[Json] = {"system": None, "sampling": {}, "schema": None, "tools": None}
@@ -35,11 +37,12 @@ class Desk:
 
     @to_the_end
     async def send(
-        self, value: Json | None, model: str | None, settings: Json, tab: Tab, request: gr.Request
+        self, value: Json | None, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
     ) -> Updates:
         asked = asked_in(value)
         if (tab.is_busy and asked == tab.asked) or refuses(tab):  # the same twice was Enter, twice
             return
+        asked_for = _asked(model, settings, tab, fields)
         with tab.turned() as reading:
             tab.asked, api = asked, self._api(request)
             try:
@@ -48,9 +51,10 @@ class Desk:
                     return
                 is_new = not tab.conversation.id
                 if is_new:
-                    made = Conversation.of(
-                        await api.post(CHATS, {**_begun(model, settings), "title": title_of(content)})
-                    )
+                    settings.begin()
+                    begun_with = settings.now
+                    begun = {"model": model or "", "settings": begun_with, "title": title_of(content)}
+                    made = Conversation.of(await api.post(CHATS, begun))
             except GgufrunError as error:
                 tell(error)
                 return
@@ -62,25 +66,30 @@ class Desk:
                 tab.show(made)
                 tab.wanted = made.id
             head = tab.conversation.head
-            body = {
-                **_asked(model, settings, tab),
-                "message": {"content": content, **({"parent": head} if head else {})},
-            }
+            body = {**asked_for, "message": {"content": content, **({"parent": head} if head else {})}}
             async for update in Answering(self.view, tab, api).ask(reading, body, is_new=is_new, sent=asked):
                 yield update
+                if is_new and tab.conversation.id == made.id:
+                    await _kept(settings, api, made.id, begun_with)
 
     @to_the_end
     async def example(
-        self, event: gr.SelectData, model: str | None, settings: Json, tab: Tab, request: gr.Request
+        self,
+        event: gr.SelectData,
+        model: str | None,
+        settings: TabSettings,
+        tab: Tab,
+        request: gr.Request,
+        *fields: Any,
     ) -> Updates:
         """A question that an empty chat proposes."""
         text = event.value.get("text") if isinstance(event.value, dict) else event.value
-        async for update in self.send({"text": text}, model, settings, tab, request):
+        async for update in self.send({"text": text}, model, settings, tab, request, *fields):
             yield update
 
     @to_the_end
     async def deed(
-        self, event: gr.EventData, model: str | None, settings: Json, tab: Tab, request: gr.Request
+        self, event: gr.EventData, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
     ) -> Updates:
         """Of the buttons that the page's script puts at the messages, and of the script itself."""
         told = event._data if isinstance(event._data, dict) else {}
@@ -88,9 +97,9 @@ class Desk:
             case "switch":
                 updates = self.switch(str(told.get("to")), tab, request)
             case "again":
-                updates = self.again(model, settings, tab, request)
+                updates = self.again(model, settings, tab, request, *fields)
             case "continue":
-                updates = self.go_on(model, settings, tab, request)
+                updates = self.go_on(model, settings, tab, request, *fields)
             case _:
                 updates = self.opening.looked(settings, tab, request)
         async for update in updates:
@@ -101,9 +110,10 @@ class Desk:
         self,
         event: gr.EditData,
         model: str | None,
-        settings: Json,
+        settings: TabSettings,
         tab: Tab,
         request: gr.Request,
+        *fields: Any,
     ) -> Updates:
         """A question asked in other words stands beside the old one."""
         row = tab.shown[int(event.index)] if isinstance(event.index, int) and event.index < len(tab.shown) else None
@@ -112,12 +122,14 @@ class Desk:
             yield self.view.whole(tab)  # the browser has changed it already
             return
         content = _edited(message, row.part, wild(str(event.value)))
-        body = {**_asked(model, settings, tab), "message": {"content": content, "sibling_of": message.id}}
+        body = {**_asked(model, settings, tab, fields), "message": {"content": content, "sibling_of": message.id}}
         async for update in self._beside(tab, message.parent, body, request):
             yield update
 
     @to_the_end
-    async def again(self, model: str | None, settings: Json, tab: Tab, request: gr.Request) -> Updates:
+    async def again(
+        self, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
+    ) -> Updates:
         """Another answer stands beside the last one."""
         last = tab.conversation.last
         if last is None or refuses(tab):
@@ -125,14 +137,17 @@ class Desk:
         parent = last.parent if last.role == "assistant" else last.id
         if parent is None:
             return
-        async for update in self._beside(tab, parent, {**_asked(model, settings, tab), "parent": parent}, request):
+        body = {**_asked(model, settings, tab, fields), "parent": parent}
+        async for update in self._beside(tab, parent, body, request):
             yield update
 
-    async def go_on(self, model: str | None, settings: Json, tab: Tab, request: gr.Request) -> Updates:
+    async def go_on(
+        self, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
+    ) -> Updates:
         last = tab.conversation.last
         if last is None or last.role != "assistant" or refuses(tab):
             return
-        body = {**_asked(model, settings, tab), "continue": last.id}
+        body = {**_asked(model, settings, tab, fields), "continue": last.id}
         async for update in self._beside(tab, last.parent, body, request):
             yield update
 
@@ -148,12 +163,13 @@ class Desk:
         self,
         results: list[ToolResult],
         model: str | None,
-        settings: Json,
+        settings: TabSettings,
         tab: Tab,
         request: gr.Request,
+        *fields: Any,
     ) -> Updates:
         """The tools have answered: the model goes on with that."""
-        chat, api = tab.conversation, self._api(request)
+        chat, api, asked_for = tab.conversation, self._api(request), _asked(model, settings, tab, fields)
         if not results or not chat.id:
             return
         if tab.is_busy or not _are_awaited(results, chat):
@@ -175,7 +191,7 @@ class Desk:
             if chat.pending:
                 yield self._awaited_again(tab)
                 return
-            body = {**_asked(model, settings, tab), "parent": chat.head}
+            body = {**asked_for, "parent": chat.head}
             async for update in Answering(self.view, tab, api).ask(reading, body):
                 yield update
 
@@ -218,13 +234,24 @@ class Desk:
         return self.view.shared.users.api(request)
 
 
-def _begun(model: str | None, settings: Json | None) -> Json:
-    return {"model": model or "", "settings": settings or {}}
+async def _kept(settings: TabSettings, api: Api, chat: str, begun_with: Json) -> None:
+    """Of a chat that has just begun, what the user has changed since: now the page knows that it is open."""
+    try:
+        await settings.begun(api, chat, begun_with)
+    except ApiError as error:
+        tell(error)
 
 
-def _asked(model: str | None, settings: Json | None, tab: Tab) -> Json:
-    """How the answer is asked for, whatever the chat was begun with: what was taken out of the fields does not hold."""
-    return {"model": model or "", "settings": {} if tab.applying else {**_ALL, **(settings or {})}}
+def _asked(model: str | None, settings: TabSettings, tab: Tab, fields: Sequence[Any]) -> Json:
+    """How the answer is asked for, whatever the chat was begun with: what was taken out of the fields does not hold.
+
+    `fields`: what stands in those of the settings, or nothing.
+    """
+    if tab.applying:
+        return {"model": model or "", "settings": {}}
+    if fields:
+        settings.take(*fields)
+    return {"model": model or "", "settings": {**_ALL, **settings.now}}
 
 
 def _are_awaited(results: list[ToolResult], chat: Conversation) -> bool:

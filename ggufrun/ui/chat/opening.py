@@ -14,6 +14,7 @@ from ggufrun.ui.chat.trouble import tell
 from ggufrun.ui.chat.view import View
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError, warn
+from ggufrun.ui.settings.tab_settings import TabSettings
 
 _GONE: Final = "This chat is not here: it was deleted, or it is another user's."
 
@@ -54,7 +55,7 @@ class Opening:
             _attach(tab, reading, found)
             yield {**self.view.opened(tab), self.view.shared.chat: chat, **self.view.reads_along(tab)}
 
-    async def looked(self, settings: Json | None, tab: Tab, request: gr.Request) -> Updates:
+    async def looked(self, settings: TabSettings, tab: Tab, request: gr.Request) -> Updates:
         """The user has come back to this tab: another one may have gone on with the chat."""
         chat = tab.conversation
         if not chat.id or tab.is_busy:
@@ -70,7 +71,7 @@ class Opening:
         if tab.conversation is not chat or tab.is_busy:
             return
         others = _given(found.settings)
-        is_news = others != _given(chat.settings) and others != _given(settings)
+        is_news = others != _given(chat.settings) and others != _given(settings.now)
         with tab.turned() as reading:
             _attach(tab, reading, found)
             applied = self.view.applied(tab) if is_news else {}

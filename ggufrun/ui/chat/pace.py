@@ -1,4 +1,4 @@
-"""Events as fast as they come, shown at most ten times a second; and the one reader that a tab has."""
+"""Events as fast as they come, shown at most ten times a second, less where much is to do; and a tab's one reader."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -8,6 +8,13 @@ from ggufrun.errors import GgufrunError
 from ggufrun.ui.chat.live import Live
 
 EVERY_S: Final = 0.1
+SLOWEST_S: Final = 0.5
+_BACK_OFF: Final = 6.0  # times of what a pause came too late: a click should find a machine that is not full
+
+
+def pause_after(late_s: float, every_s: float = EVERY_S) -> float:
+    """Until the next update, where the last pause ended so much too late: others want the processor, too."""
+    return max(every_s, min(SLOWEST_S, every_s + _BACK_OFF * late_s))
 
 
 class Reading:
@@ -29,12 +36,13 @@ class Reading:
     async def updates(
         self, events: AsyncIterator[Any], take: Callable[[Any], None], every_s: float = EVERY_S
     ) -> AsyncGenerator[None, None]:
-        """Each time that what was taken is to be shown: at once, then every `every_s`, and in the end.
+        """Each time that what was taken is to be shown: at once, then every `every_s` or later, and in the end.
 
         Raises what reading the events does, after all that came was shown. Nothing is shown once it was left.
         """
         reader = asyncio.create_task(self._read(events, take))
         reader.add_done_callback(lambda _: self._news.set())
+        loop, pause = asyncio.get_running_loop(), every_s
         try:
             while not self.left:
                 await self._news.wait()
@@ -46,7 +54,9 @@ class Reading:
                 if over:
                     await reader
                     return
-                await asyncio.sleep(every_s)
+                begun = loop.time()
+                await asyncio.sleep(pause)
+                pause = pause_after(loop.time() - begun - pause, every_s)
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)

@@ -76,7 +76,7 @@ def _listen(view: View, tab: gr.State) -> None:
         "concurrency_limit": None,
         "trigger_mode": "multiple",
     }
-    asked = [shared.model, shared.settings, tab]
+    asked = [shared.model, shared.settings, tab, shared.system, shared.sampling]
     told: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
     view.ask.submit(desk.send, [view.ask, *asked], **answers)
@@ -86,7 +86,7 @@ def _listen(view: View, tab: gr.State) -> None:
     view.facts.click(desk.deed, asked, **answers)
     shared.results.change(desk.results, [shared.results, *asked], **answers)
     shared.chat.change(desk.opening.opened, [shared.chat, tab], **answers)
-    shared.settings.change(desk.heard, tab, None, **told)
+    shared.settings_changed.change(desk.heard, tab, None, **told)
     shared.left_out.change(desk.faded, [shared.left_out, tab], view.facts, **told)
     gr.on(None, desk.opening.loaded, [tab], **answers)
     comes = view.reads.change(desk.following.follow, tab, **{**answers, "outputs": [view.running, view.meter]})

@@ -59,8 +59,8 @@ class View:
 
     def applied(self, tab: Tab) -> Changes:
         """Until the page's fields have them, the chat's own hold."""
-        tab.applying = True
-        return {self.shared.apply: Applied(dict(tab.conversation.settings), tab.conversation.answered_by)}
+        tab.applying, chat = True, tab.conversation
+        return {self.shared.apply: Applied(dict(chat.settings), chat.answered_by, chat.id)}
 
     def reads_along(self, tab: Tab) -> Changes:
         """Where the tab has an answer to read: another event does that, which costs less than all of this."""

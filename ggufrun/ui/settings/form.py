@@ -1,4 +1,4 @@
-"""The fields of sampling as one component, which the browser fills and reads (`assets/settings.js`).
+"""The system prompt's field, and those of sampling as one component, which the browser fills (`assets/settings.js`).
 
 A component for each would cost more, and could not leave alone what is being typed. It folds by itself: in a closed
 accordion of Gradio's there would be nothing yet that the hints could be told.
@@ -18,6 +18,12 @@ _FORM: Final = Markup(
     "<details><summary>Sampling <small></small></summary>"
     '<div class="fields">{}</div><button type="button">Reset to the model\'s own</button></details>'
 )
+
+
+def system_field() -> gr.Textbox:
+    """Not rendered yet."""
+    hint = "Empty: the model's own"
+    return gr.Textbox(label="System prompt", lines=3, max_lines=12, placeholder=hint, elem_id="system", render=False)
 
 
 def sampling_form() -> gr.HTML:

@@ -4,75 +4,81 @@ Whatever the user changes goes into `shared.settings`, and is kept of the chat t
 """
 
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
+from ggufrun.ui.chat.trouble import tell
 from ggufrun.ui.errors import ApiError, say, shown
 from ggufrun.ui.settings.events import TOLD
-from ggufrun.ui.settings.form import sampling_form
 from ggufrun.ui.settings.picker import model_picker
 from ggufrun.ui.settings.presets import presets_row
 from ggufrun.ui.settings.sampling import Texts, sampling_of, texts_of
 from ggufrun.ui.settings.schema_editor import schema_editor
-from ggufrun.ui.settings.values import (
-    Change,
-    Settings,
-    sampling_in,
-    system_in,
-    tools_in,
-    with_sampling,
-    with_system,
-    with_tools,
-)
-from ggufrun.ui.shared import Applied, Shared
+from ggufrun.ui.settings.tab_settings import TabSettings
+from ggufrun.ui.settings.values import sampling_in, system_in, tools_in, with_sampling, with_system, with_tools
+from ggufrun.ui.shared import Applied, Shared, now
 from ggufrun.ui.tools.panel import tools_panel
 
 
 def settings_panel(shared: Shared) -> None:
-    change, form = gr.State(None), sampling_form()
+    system, form = shared.system, shared.sampling
     model_picker(shared, form)
     presets_row(shared)
-    system = gr.Textbox(
-        label="System prompt", lines=3, max_lines=12, placeholder="Empty: the model's own", elem_id="system"
-    )
+    system.render()
     form.render()
     with gr.Accordion("JSON", open=False, elem_id="json"):
-        schema_editor(shared, change)
+        schema_editor(shared)
     with gr.Accordion("Tools", open=False, elem_id="tools"):
         tools_panel(shared)
-
-    made = [shared.settings, change]
-    system.blur(_system, [system, shared.settings, shared.chat], made, trigger_mode="always_last", **TOLD)
-    system.submit(_system, [system, shared.settings, shared.chat], made, trigger_mode="always_last", **TOLD)
-    form.input(_sampling, [form, shared.settings, shared.chat], [form, *made], trigger_mode="always_last", **TOLD)
-    shared.tools.change(_tools, [shared.tools, shared.settings, shared.chat], made, **TOLD)
-    _keeping(shared, change)
-    _applying(shared, system, form)
+    _changing(shared)
+    _applying(shared)
 
 
-def _keeping(shared: Shared, change: gr.State) -> None:
-    async def keep(change: Change | None, request: gr.Request) -> None:
-        if change is None or not change.chat:
-            return  # a chat takes its settings along when it begins
+def _changing(shared: Shared) -> None:
+    users, told, of = shared.users, shared.settings_changed, [shared.settings, shared.chat]
+
+    async def written(text: str, settings: TabSettings, chat: str, request: gr.Request) -> Any:
+        is_new = text != system_in(settings.now)
+        if is_new:
+            settings.change(with_system(settings.now, text), chat)
+        await kept(settings, request)  # also what was asked with already
+        return now() if is_new else gr.skip()
+
+    async def filled(texts: Texts, settings: TabSettings, chat: str, request: gr.Request) -> tuple[Any, Any]:
+        sampling, wrong = sampling_of(texts, sampling_in(settings.now))
+        settings.change(with_sampling(settings.now, sampling), chat)
+        await kept(settings, request)
+        return gr.HTML(wrong=wrong), now()
+
+    async def chosen(tools: list[Any], settings: TabSettings, chat: str, request: gr.Request) -> Any:
+        if tools == tools_in(settings.now):
+            return gr.skip()
+        settings.change(with_tools(settings.now, tools), chat)
+        await kept(settings, request)
+        return now()
+
+    async def kept(settings: TabSettings, request: gr.Request) -> None:
+        """What is changed holds on this page in any case."""
         try:
-            body = {"settings": change.settings}
-            await shared.users.api(request).patch(f"/ggufrun/v1/chats/{quote(change.chat)}", body)
+            await settings.keep(users.api(request))
         except ApiError as error:
-            if error.status != 404:  # one that has just been deleted
-                raise shown(error) from error
+            tell(error)
 
-    change.change(keep, change, None, trigger_mode="multiple", **TOLD)
+    last: dict[str, Any] = {"trigger_mode": "always_last", **TOLD}
+    gr.on([shared.system.blur, shared.system.submit], written, [shared.system, *of], told, **last)
+    shared.sampling.input(filled, [shared.sampling, *of], [shared.sampling, told], **last)
+    shared.tools.change(chosen, [shared.tools, *of], told, **TOLD)
 
 
-def _applying(shared: Shared, system: gr.Textbox, form: gr.HTML) -> None:
+def _applying(shared: Shared) -> None:
     """The editor of the schema hears of it itself."""
 
-    def fill(found: Applied | None) -> tuple[Any, ...]:
+    async def fill(found: Applied | None, settings: TabSettings) -> tuple[Any, ...]:
         if found is None:
             return (gr.skip(),) * 4
-        now = {name: value for name, value in found.settings.items() if name != "left_out"}  # see `shared.settings`
-        return system_in(now), gr.HTML(value=texts_of(sampling_in(now)), wrong={}), now, tools_in(now)
+        given = {name: value for name, value in found.settings.items() if name != "left_out"}  # see `shared.settings`
+        settings.replace(given, chat=found.chat)
+        return system_in(given), gr.HTML(value=texts_of(sampling_in(given)), wrong={}), now(), tools_in(given)
 
     async def choose(found: Applied | None, model: str | None, request: gr.Request) -> Any:
         wanted = found.model if found is not None else ""
@@ -88,18 +94,6 @@ def _applying(shared: Shared, system: gr.Textbox, form: gr.HTML) -> None:
             return gr.skip()
         return served
 
-    shared.apply.change(fill, shared.apply, [system, form, shared.settings, shared.tools], **TOLD)
+    filled = [shared.system, shared.sampling, shared.settings_changed, shared.tools]
+    shared.apply.change(fill, [shared.apply, shared.settings], filled, **TOLD)
     shared.apply.change(choose, [shared.apply, shared.model], shared.model, **TOLD)
-
-
-def _system(text: str, settings: Settings, chat: str) -> tuple[Any, Any]:
-    return (gr.skip(), gr.skip()) if text == system_in(settings) else with_system(settings, text, chat)
-
-
-def _tools(tools: list[Any], settings: Settings, chat: str) -> tuple[Any, Any]:
-    return (gr.skip(), gr.skip()) if tools == tools_in(settings) else with_tools(settings, tools, chat)
-
-
-def _sampling(texts: Texts, settings: Settings, chat: str) -> tuple[Any, Any, Any]:
-    sampling, wrong = sampling_of(texts, sampling_in(settings))
-    return gr.HTML(wrong=wrong), *with_sampling(settings, sampling, chat)

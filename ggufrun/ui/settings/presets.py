@@ -9,7 +9,7 @@ from gradio.context import Context
 from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError, say, shown, warn
 from ggufrun.ui.settings.events import TOLD
-from ggufrun.ui.settings.values import Settings
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import Applied, Shared
 
 LONGEST: Final = 100  # characters of a name
@@ -31,22 +31,24 @@ def presets_row(shared: Shared) -> None:
                 return gr.skip()
             raise shown(error) from error
 
-    async def used(settings: Settings, chat: str, request: gr.Request, event: gr.SelectData) -> Any:
+    async def used(settings: TabSettings, chat: str, request: gr.Request, event: gr.SelectData) -> Any:
         """Chosen from the list: a name that is typed is one to save under. The chat that is open has it from now on."""
         api, name = users.api(request), event.value
         try:
             found = next((each for each in await _presets(api) if each["name"] == name), None)
             if found is None:
                 return gr.skip()
-            now = {**found["settings"], **{key: settings[key] for key in _OF_A_CHAT if key in settings}}
-            if chat:
-                model = {"model": found["model"]} if found["model"] else {}
-                await api.patch(f"/ggufrun/v1/chats/{quote(chat)}", {"settings": now, **model})
+            now = {key: value for key, value in found["settings"].items() if key not in _OF_A_CHAT}
+            settings.replace(now)
+            settings.change(now, chat)
+            await settings.keep(api)
+            if chat and found["model"]:
+                await api.patch(f"/ggufrun/v1/chats/{quote(chat)}", {"model": found["model"]})
         except ApiError as error:
             raise shown(error) from error
         return Applied(now, found["model"])
 
-    async def saved(name: str | None, settings: Settings, model: str | None, request: gr.Request) -> Any:
+    async def saved(name: str | None, settings: TabSettings, model: str | None, request: gr.Request) -> Any:
         name = (name or "").strip()
         if not 0 < len(name) <= LONGEST:
             warn(f"Write a name of up to {LONGEST} characters into the field Preset first.")
@@ -54,8 +56,7 @@ def presets_row(shared: Shared) -> None:
         api = users.api(request)
         try:
             over = name in await _names(api)
-            kept = {key: value for key, value in settings.items() if key not in _OF_A_CHAT}
-            await api.put(_path(name), {"model": model or "", "settings": kept})
+            await api.put(_path(name), {"model": model or "", "settings": settings.now})
             names = await _names(api)
         except ApiError as error:
             raise shown(error) from error

@@ -11,8 +11,9 @@ from ggufrun.ui.client import Api
 from ggufrun.ui.errors import ApiError, shown, warn
 from ggufrun.ui.settings.events import TOLD
 from ggufrun.ui.settings.schema import EXAMPLE, BadSchema, Schema, refused, schema_of, told, why_unusable, written
-from ggufrun.ui.settings.values import Settings, with_schema
-from ggufrun.ui.shared import Applied, Shared
+from ggufrun.ui.settings.tab_settings import TabSettings
+from ggufrun.ui.settings.values import with_schema
+from ggufrun.ui.shared import Applied, Shared, now
 
 PAUSE_S: Final = 0.3  # while one types, no more often than that
 
@@ -25,8 +26,7 @@ class Checked:
     chat: str
 
 
-def schema_editor(shared: Shared, change: gr.State) -> gr.Code:
-    """`change`: what is to be kept of the chat that is open, a `Change`."""
+def schema_editor(shared: Shared) -> gr.Code:
     editor = gr.Code(language="json", show_label=False, lines=5, max_lines=18, elem_id="schema", buttons=[])
     with gr.Row():
         example = gr.Button("Example", size="sm", min_width=80, elem_id="schemaexample")
@@ -34,9 +34,9 @@ def schema_editor(shared: Shared, change: gr.State) -> gr.Code:
     said, checked = gr.HTML(elem_id="schemasaid"), gr.State(None)
     users = shared.users
 
-    async def edited(text: str | None, settings: Settings, chat: str, request: gr.Request) -> tuple[Any, Any]:
+    async def edited(text: str | None, settings: TabSettings, chat: str, request: gr.Request) -> tuple[Any, Any]:
         await asyncio.sleep(PAUSE_S)  # meanwhile the next letters come, and only the last of them is looked at
-        return await _taken(users.api(request), text or "", settings.get("schema"), chat)
+        return await _taken(users.api(request), text or "", settings.now.get("schema"), chat)
 
     async def shown_how(text: str | None, chat: str, request: gr.Request) -> tuple[Any, Any, Any]:
         if (text or "").strip():
@@ -44,6 +44,16 @@ def schema_editor(shared: Shared, change: gr.State) -> gr.Code:
             return gr.skip(), gr.skip(), gr.skip()
         example = written(EXAMPLE)
         return example, *await _taken(users.api(request), example, None, chat)
+
+    async def used(checked: Checked, settings: TabSettings, chat: str, request: gr.Request) -> Any:
+        if checked.chat != chat:  # another has been opened while it was checked
+            return gr.skip()
+        settings.change(with_schema(settings.now, checked.schema), chat)
+        try:
+            await settings.keep(users.api(request))
+        except ApiError as error:
+            raise shown(error) from error
+        return now()
 
     async def applied(found: Applied | None, request: gr.Request) -> tuple[Any, Any]:
         if found is None:
@@ -54,15 +64,9 @@ def schema_editor(shared: Shared, change: gr.State) -> gr.Code:
     editor.input(edited, [editor, shared.settings, shared.chat], [said, checked], trigger_mode="always_last", **TOLD)
     example.click(shown_how, [editor, shared.chat], [editor, said, checked], **TOLD)
     clear.click(lambda chat: ("", "", Checked(None, chat)), shared.chat, [editor, said, checked], **TOLD)
-    checked.change(_used, [checked, shared.settings, shared.chat], [shared.settings, change], **TOLD)
+    checked.change(used, [checked, shared.settings, shared.chat], shared.settings_changed, **TOLD)
     shared.apply.change(applied, shared.apply, [editor, said], **TOLD)
     return editor
-
-
-def _used(checked: Checked, settings: Settings, chat: str) -> tuple[Any, Any]:
-    if checked.chat != chat:  # another has been opened while it was checked
-        return gr.skip(), gr.skip()
-    return with_schema(settings, checked.schema, chat)
 
 
 async def _taken(api: Api, text: str, before: Schema | None, chat: str) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from ggufrun.ui.client import Api
 from ggufrun.ui.download import download_button, scratch_file
 from ggufrun.ui.errors import ApiError, shown
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import Shared
 from ggufrun.ui.snippets.calls import Call, as_csv, as_table
 from ggufrun.ui.snippets.code import KEY, PROGRAMS
@@ -51,13 +52,13 @@ def api_tab(shared: Shared, tab: gr.Tab) -> None:
         download_button("Export CSV", exported, elem_id="csv")
     table = gr.HTML(elem_id="calls")
 
-    async def written(address: str, model: str | None, settings: dict[str, Any], request: gr.Request) -> Any:
+    async def written(address: str, model: str | None, settings: TabSettings, request: gr.Request) -> Any:
         """`address`: "" where nobody looks, and it is done when somebody does."""
         if not address:
             return gr.skip()
         api = shared.users.api(request)
         base = address if api.server.own else api.server.url
-        body = request_of(model or await _first(api), settings)
+        body = request_of(model or await _first(api), settings.now)
         return base, *(write(base, body) for _, write in PROGRAMS.values())
 
     async def opened(request: gr.Request) -> tuple[Markup, Markup]:
@@ -70,7 +71,7 @@ def api_tab(shared: Shared, tab: gr.Tab) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
     asked, shows = [url, shared.model, shared.settings], [url, *codes]
     tab.select(written, asked, shows, js=f"(_, model, settings) => [{_HERE}, model, settings]", **quiet)
-    changes = [shared.settings.change, shared.model.change]
+    changes = [shared.settings_changed.change, shared.model.change]
     seen = f"(_, model, settings) => [{_OPEN} ? {_HERE} : '', model, settings]"
     gr.on(changes, written, asked, shows, js=seen, trigger_mode="always_last", **quiet)
     tab.select(opened, None, [about_key, table], **quiet)
