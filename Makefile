@@ -21,5 +21,5 @@ python:
 	"(Debian, Ubuntu: sudo apt-get install python3 python3-venv; elsewhere: python.org)" >&2; exit 1; }
 
 clean:
-	rm -rf .venv .venv-peer build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-peer .venv-vllm build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

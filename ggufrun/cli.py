@@ -25,6 +25,9 @@ app = typer.Typer(
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
 app.add_typer(keys, name="keys")
 
+shadow = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Compare a route's answers with its shadow's.")
+app.add_typer(shadow, name="shadow")
+
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="demo, a .gguf file, or a name from models/*.toml.")]
 Models = Annotated[
     list[str] | None,
@@ -34,6 +37,7 @@ Prompt = Annotated[str | None, typer.Argument(metavar="PROMPT", help="Ask this o
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits and . _ @ -.")]
 Url = Annotated[str | None, typer.Option(metavar="URL", help="The server, if it is not found by itself.")]
 Api = Annotated[str | None, typer.Option(metavar="URL", help="The ggufrun whose models it is for.")]
+Route = Annotated[str | None, typer.Argument(metavar="[ROUTE]", help="This route's only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -180,7 +184,7 @@ def keys_clear(*, debug: Debug = False) -> None:
 @app.command()
 def usage(
     since: Annotated[str | None, typer.Option(help="7d, 12h, 2w, or a date such as 2026-11-01 (UTC).")] = None,
-    by: Annotated[str, typer.Option(help="day, key or model.")] = "day",
+    by: Annotated[str, typer.Option(help="day, key, model or engine.")] = "day",
     csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     debug: Debug = False,
@@ -191,6 +195,33 @@ def usage(
         from ggufrun.commandline.usage import usage as command
 
         command(since, by, form_of(csv=csv, as_json=as_json))
+
+
+@shadow.command("report")
+def shadow_report(
+    route: Route = None,
+    *,
+    since: Annotated[str | None, typer.Option(help="7d, 12h, 2w, or a date such as 2026-11-01 (UTC).")] = None,
+    show: Annotated[int, typer.Option(metavar="N", help="Show so many answers that differ, side by side.")] = 5,
+    csv: Annotated[bool, typer.Option("--csv", help="As CSV, without answers.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show how often real and shadow answers agree, what both take, and those that differ."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.shadow import report
+        from ggufrun.commandline.usage import form_of
+
+        report(route, since, show, form_of(csv=csv, as_json=as_json))
+
+
+@shadow.command("clear")
+def shadow_clear(route: Route = None, *, debug: Debug = False) -> None:
+    """Forget the answers that are kept."""
+    with exit_codes(debug=debug):
+        from ggufrun.commandline.shadow import clear
+
+        clear(route)
 
 
 def _version() -> str:

@@ -21,13 +21,17 @@ GgufrunError
 │       ├── PromptTooLong         counts given
 │       ├── InputTooLong          a text to embed; counts given
 │       ├── OutOfRange            a value that its field does not allow
+│       │   ├── OverContext           prompt and max_tokens are too much together
+│       │   └── TooManyAtOnce         answers of one request; another engine may make so many
 │       ├── Unsupported           a documented feature that this server or model does not have
+│       ├── ModelLacks            an ability that other models have
 │       ├── MessageOrder          roles that do not follow each other
 │       ├── BadToolCall           a tool call in the history
 │       ├── UnknownModel          the request names a model that is not served
 │       ├── BodyTooLarge          more bytes than --max-body
 │       ├── BodyStopped           a body that does not go on
 │       ├── SchemaError           a constraint that cannot be enforced; `pointer` names the keyword
+│       │   └── NotEnforceable        it is right, and no grammar here can say it
 │       ├── BudgetTooSmall        max_tokens is under the shortest valid answer
 │       └── SchemaNotSatisfied    the finished answers break the schema; `text` is the last one
 ├── ClientLeft            nobody waits for the answer any more
@@ -46,6 +50,7 @@ GgufrunError
 └── EngineError           the engine could not go on
     ├── EngineBusy            the queue is full: try again
     ├── EngineCrashed         the worker process ended
+    │   └── EngineWaits           what it needs of another machine is gone (`engine.outside`)
     ├── EngineClosed          the model was closed
     ├── CannotMeasure         this build of llama.cpp does not say what a model takes
     ├── CannotLoad            a served model does not load; its cause says why, and may name paths
@@ -203,6 +208,10 @@ class SchemaError(RequestError):
         self.reason, self.pointer = reason, pointer
 
 
+class NotEnforceable(SchemaError):
+    """The schema is right, but this engine cannot hold an answer to it while it is written."""
+
+
 class BudgetTooSmall(RequestError):
     def __init__(self, needed: int, budget: int) -> None:
         message = f"The shortest valid answer takes {needed} tokens and only {budget} are allowed."
@@ -212,6 +221,14 @@ class BudgetTooSmall(RequestError):
 
 class OutOfRange(RequestError):
     """A value outside of what its field allows, or that does not go with the other fields."""
+
+
+class OverContext(OutOfRange):
+    """Prompt and max_tokens together are more than the context holds, where the request wants that refused."""
+
+
+class TooManyAtOnce(OutOfRange):
+    """One request asks for more answers than this engine ever makes at once."""
 
 
 class BodyTooLarge(RequestError):
@@ -228,6 +245,10 @@ class BodyStopped(RequestError):
 
 class Unsupported(RequestError):
     """A documented field or feature that this server, or this model, does not have."""
+
+
+class ModelLacks(RequestError):
+    """What is asked for is in order, and this model is not made for it. Another one may be."""
 
 
 class MessageOrder(RequestError):

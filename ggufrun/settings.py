@@ -35,6 +35,9 @@ class ModelSettings:
     override_tensors: tuple[str, ...] = ()  # "regex=buffer type", as llama.cpp's --override-tensor
     loras: tuple[LoraSpec, ...] = ()
     mmproj: str | None = None  # path of the GGUF with the vision encoder; None: the model sees no pictures
+    rpc: tuple[str, ...] = ()  # workers of other machines, "host:port"; their devices come before this machine's
+    rpc_memory: tuple[str, ...] = ()  # of their devices, what a plan may count on: "12GiB" or "12GiB@448" (GB/s)
+    rpc_timeout_s: float = 30.0  # without a finished step, a worker is given up; more for steps that take longer
 
     def __post_init__(self) -> None:
         if self.context is not None and self.context < 16:
@@ -45,6 +48,8 @@ class ModelSettings:
             raise OptionError(f"--gpu-layers {self.gpu_layers} is negative.", "Use 0 or more, or auto.")
         if self.kv_type != "f16" and self.flash_attention == "off":
             raise OptionError("A quantized KV cache needs flash attention.", "Drop --flash-attn off or --kv-type.")
+        if self.rpc_timeout_s <= 0:
+            raise OptionError(f"--rpc-timeout cannot be {self.rpc_timeout_s:g} s.", "Use a second or more, as in 30s.")
 
 
 class ModelOverrides(TypedDict, total=False):
@@ -62,6 +67,9 @@ class ModelOverrides(TypedDict, total=False):
     override_tensors: tuple[str, ...]
     loras: tuple[LoraSpec, ...]
     mmproj: str | None  # a path, or "none"; None: what lies beside the model, if it fits
+    rpc: tuple[str, ...]
+    rpc_memory: tuple[str, ...]
+    rpc_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)

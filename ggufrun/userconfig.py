@@ -1,7 +1,8 @@
 """`ggufrun.toml` in the data folder: a user's own settings, for all models `[defaults]`, for one `[models.NAME]`.
 
 Only what a user wrote is handed on; the defaults themselves are in `settings` and `chat.types`. `[mcp.NAME]` is for the
-page: see `mcp_servers`.
+page: see `mcp_servers`; `[routes.NAME]` are names that stand for several models: see `routing`;
+`[remotes.NAME]` are engines elsewhere: see `remote`.
 """
 
 import os
@@ -17,6 +18,9 @@ from ggufrun.chat.limits import check_options
 from ggufrun.chat.types import ChatOptions, Effort
 from ggufrun.errors import OptionError, RequestError
 from ggufrun.mcp_servers import McpServer, mcp_servers
+from ggufrun.remote.settings import RemoteSettings
+from ggufrun.remote.table import remotes
+from ggufrun.routing.settings import RouteSettings, routes
 from ggufrun.settings import EngineSettings, FlashAttention, KvType, LoraSpec, ModelSettings
 from ggufrun.validation import first_problem
 from ggufrun.weights.folders import data_folder as data_folder
@@ -63,6 +67,9 @@ class UserOptions(BaseModel):
     override_tensor: _Strings | None = None
     lora: _Strings | None = None  # FILE or FILE:SCALE, relative to the settings file
     mmproj: str | None = None  # a file, relative to the settings file, or none
+    rpc: _Strings | None = None  # HOST:PORT of other machines' workers
+    rpc_memory: _Strings | None = None  # 12GiB or 12GiB@448, of each worker's device
+    rpc_timeout: Annotated[float, Field(gt=0)] | None = None  # seconds
 
     parallel: _Positive | None = None
     batch: _Positive | None = None
@@ -104,6 +111,9 @@ _MODEL: Final = {
     "device": "devices",
     "tensor_split": "tensor_split",
     "override_tensor": "override_tensors",
+    "rpc": "rpc",
+    "rpc_memory": "rpc_memory",
+    "rpc_timeout": "rpc_timeout_s",
 }
 _ENGINE: Final = (
     *("parallel", "batch", "gap_ms", "share_prefixes", "jump_forward", "drafting", "wrap_up"),
@@ -134,6 +144,8 @@ class UserSettings:
     defaults: UserOptions = field(default_factory=UserOptions)
     models: Mapping[str, UserOptions] = field(default_factory=dict)  # by name in lower case
     mcp: Mapping[str, McpServer] = field(default_factory=dict)  # by name
+    routes: Mapping[str, RouteSettings] = field(default_factory=dict)  # by name
+    remotes: Mapping[str, RemoteSettings] = field(default_factory=dict)  # by name
 
     def for_model(self, name: str, aliases: Sequence[str] = ()) -> ModelDefaults:
         """The table of this name (or of the first alias that has one) over `[defaults]`."""
@@ -155,8 +167,9 @@ def load_user_settings(path: Path | None = None) -> UserSettings:
     except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
         raise OptionError(f"{path}: not a readable settings file ({error}).", "Correct or remove it.") from error
     for key in document:
-        if key not in ("defaults", "models", "mcp"):
-            raise OptionError(f"{path}: unknown table {key!r}.", "Use [defaults], [models.NAME] and [mcp.NAME].")
+        if key not in ("defaults", "models", "mcp", "remotes", "routes"):
+            hint = "Use [defaults], [models.NAME], [remotes.NAME], [routes.NAME] and [mcp.NAME]."
+            raise OptionError(f"{path}: unknown table {key!r}.", hint)
     models = document.get("models", {})
     if not isinstance(models, dict):
         raise OptionError(f"{path}: 'models' is not a table.", "Write [models.NAME] above a model's settings.")
@@ -165,6 +178,8 @@ def load_user_settings(path: Path | None = None) -> UserSettings:
         _options(path, "defaults", document.get("defaults", {})),
         {name.lower(): _options(path, f"models.{name}", table) for name, table in _flattened(models)},
         mcp_servers(path, document.get("mcp", {})),
+        routes(path, document.get("routes", {})),
+        remotes(path, document.get("remotes", {})),
     )
     _check_combinations(path, settings)
     return settings

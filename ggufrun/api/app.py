@@ -21,7 +21,7 @@ from ggufrun.api.front.recorder import Recorder
 from ggufrun.api.gateway import Gateway, ServerSettings
 from ggufrun.api.invalid import bad_json_response, invalid_response, not_json_response
 from ggufrun.api.library import job_routes, routes
-from ggufrun.api.manage import calls, management, models, own_key, scrape
+from ggufrun.api.manage import calls, management, models, own_key, scrape, shadows
 from ggufrun.api.manage.metrics import Metrics
 from ggufrun.api.not_served import not_served
 from ggufrun.api.text import completions, embeddings, schemas, tokenize
@@ -49,6 +49,7 @@ _ROUTERS = (
     reports.router,
     calls.router,
     own_key.router,
+    shadows.router,
     management.router,
     routes.router,
     job_routes.router,

@@ -64,6 +64,22 @@ _EVENT: Final = {
     },
     "required": ["data"],
 }
+_HEADERS: Final = {
+    "x-ggufrun-engine": "Of a route's engines, the one that answers, percent-encoded; only of a route.",
+    "x-ggufrun-why": "Why that one, in a few words: `first`, `fallback: small is overloaded`; only of a route.",
+    "x-ggufrun-cost-usd": "What the hosted model would have cost; not of a stream, whose usage has it.",
+}
+# For `openapi_extra`: of the routes whose requests a route of engines may escalate.
+ESCALATES: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "x-ggufrun-escalate",
+            "in": "header",
+            "description": "`1`: a route that has `header = true` gives it to its last engine at once.",
+            "schema": {"type": "string"},
+        }
+    ]
+}
 _GENERATES: Final = (400, 401, 403, 413, 422, 429, 500, 503)
 
 
@@ -93,7 +109,8 @@ def answers(reply: type[BaseModel], example: object, stream: str) -> Responses:
         "text/event-stream": {"schema": _EVENT, "example": stream},
     }
     description = "The whole answer; with `stream: true` its pieces as server-sent events."
-    return {200: {"model": reply, "description": description, "content": content}, **errors()}
+    headers = {name: {"description": said, "schema": {"type": "string"}} for name, said in _HEADERS.items()}
+    return {200: {"model": reply, "description": description, "content": content, "headers": headers}, **errors()}
 
 
 class Documented(FastAPI):

@@ -56,6 +56,7 @@ from ggufrun.errors import (
     cut,
 )
 from ggufrun.hub_errors import GatedRepo, HubError, NoSuchQuant, NoSuchRevision, RepoNotFound
+from ggufrun.remote_errors import RemoteBusy, RemoteDown, RemoteError
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,9 @@ _TABLE: tuple[tuple[type[GgufrunError], Reply], ...] = (
     (ModelLoading, Reply(503, "server_error", "model_loading")),
     (CannotLoad, Reply(503, "server_error")),
     (EngineClosed, Reply(503, "server_error")),
+    (RemoteBusy, Reply(429, "rate_limited", "1300", retry_s=1)),
+    (RemoteDown, Reply(503, "server_error", "remote_down")),
+    (RemoteError, Reply(502, "server_error", "remote_failed")),
     (EngineError, Reply(500, "server_error")),
 )
 
@@ -226,6 +230,8 @@ def _retry_s(error: Exception, reply: Reply) -> int | None:
     """Seconds after which the same request may succeed, None where it will not."""
     if isinstance(error, ModelLoading | QuotaUsed):
         return error.retry_s
+    if isinstance(error, RemoteDown | RemoteBusy) and error.retry_s is not None:
+        return max(1, error.retry_s)
     if isinstance(error, EngineCrashed) and not error.restarting:
         return error.retry_s
     return reply.retry_s

@@ -10,6 +10,7 @@ from ggufrun.api.images.images import Images
 from ggufrun.api.library.desk import Desk
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
+from ggufrun.api.manage.shadow_desk import ShadowDesk
 from ggufrun.errors import UnknownModel
 from ggufrun.pool.served import Models, ServedModel
 from ggufrun.records.chats import ChatStore
@@ -45,6 +46,7 @@ class Gateway:
     runs: Runs = field(default_factory=Runs)
     library: Desk | None = None  # None: what is not served is not known
     images: Images = field(default_factory=Images)
+    shadows: ShadowDesk | None = None  # None: none are kept
 
     def visible(self, key: Key | None) -> Sequence[ServedModel]:
         """What is served to the holder of a key, None where nobody needs one."""

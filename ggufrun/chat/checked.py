@@ -6,18 +6,29 @@ An answer that breaks its schema ends with SchemaNotSatisfied. Its tokens are co
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol, Self, TypeVar
 
 from ggufrun.chat.answer_check import AnswerCheck, Checkers, CheckTimeout, cut_short, incomplete
-from ggufrun.chat.compile import CompiledChat
 from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed, PromptProcessed, Started, TextDelta, ToolCallDelta
 from ggufrun.engine.types import Stats
 from ggufrun.errors import EngineBusy, SchemaNotSatisfied, cut
+from ggufrun.remote_errors import RemoteBusy
 
 ATTEMPTS: Final = 3  # of an answer that is not shown while it comes
-WARMER: Final = 0.3  # the temperature of later attempts where it was 0: the same answer again would be no use
 
-Attempt = Callable[[CompiledChat], AsyncGenerator[ChatEvent, None]]  # runs all choices once
+
+class Repeatable(Protocol):
+    """A request that is ready to be run, here or elsewhere."""
+
+    @property
+    def choices(self) -> int: ...
+
+    def again(self, number: int, choices: int) -> Self:
+        """The same for attempt `number`, from 0: with seeds that no choice has had, and never without chance."""
+
+
+T = TypeVar("T", bound=Repeatable)
+Attempt = Callable[[T], AsyncGenerator[ChatEvent, None]]  # runs all choices once
 
 
 class _Choice:
@@ -59,7 +70,7 @@ class _Choice:
 
 
 async def shown(
-    attempt: Attempt, compiled: CompiledChat, check: AnswerCheck, checkers: Checkers
+    attempt: Attempt[T], compiled: T, check: AnswerCheck, checkers: Checkers
 ) -> AsyncGenerator[ChatEvent, None]:
     """The events as they come. Raises SchemaNotSatisfied in the place of a bad choice's end."""
     choices = [_Choice() for _ in range(compiled.choices)]
@@ -79,7 +90,7 @@ async def shown(
 
 
 async def held(
-    attempt: Attempt, compiled: CompiledChat, check: AnswerCheck, checkers: Checkers
+    attempt: Attempt[T], compiled: T, check: AnswerCheck, checkers: Checkers
 ) -> AsyncGenerator[ChatEvent, None]:
     """The events of the first attempt of each choice that is right, once all are; the bad ones alone are run again.
 
@@ -93,11 +104,11 @@ async def held(
     for number in range(ATTEMPTS):
         run = _Run(order, check, checkers)
         try:
-            async with aclosing(attempt(_again(compiled, number, len(order)))) as events:
+            async with aclosing(attempt(compiled.again(number, len(order)))) as events:
                 async for event in events:
                     if passed := run.read(event, first=number == 0):
                         yield passed
-        except EngineBusy as error:  # "try again later" would hide that there are answers, and they are paid for
+        except (EngineBusy, RemoteBusy) as error:  # "try again later" would hide that there are answers, paid for
             if failed is None:
                 raise
             raise failed from error
@@ -155,16 +166,6 @@ class _Run:
             if not right:
                 bad.add(number)
         return bad
-
-
-def _again(compiled: CompiledChat, number: int, choices: int) -> CompiledChat:
-    """The request for a later attempt: with seeds that no choice has had, and never without chance."""
-    if number == 0:
-        return compiled
-    sampling = compiled.sampling
-    seed = None if sampling.seed is None else sampling.seed + number * compiled.choices
-    sampling = replace(sampling, seed=seed, temperature=sampling.temperature or WARMER)
-    return replace(compiled, sampling=sampling, choices=choices)
 
 
 def _summed(ends: Sequence[Completed], finals: Sequence[tuple[Completed, int]]) -> Completed:

@@ -18,8 +18,17 @@ from ggufrun.chat.text import echoed, encode_text
 from ggufrun.chat.types import AnswerSettings, AnyRequest, ChatOptions, ChatRequest, Content, NamedTool, TextRequest
 from ggufrun.engine.types import GenerationRequest, Grammar, Image, SamplingParams
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import BudgetTooSmall, EmptyPrompt, OutOfRange, PromptTooLong, RequestError, SchemaError
+from ggufrun.errors import (
+    BudgetTooSmall,
+    EmptyPrompt,
+    OutOfRange,
+    OverContext,
+    PromptTooLong,
+    RequestError,
+    SchemaError,
+)
 
+WARMER = 0.3  # the temperature of later attempts where it was 0: the same answer again would be no use
 _SEEDS = 2**32 - 1  # llama.cpp's seeds; the highest 32-bit number means "random"
 _NOT_OPTIONS = ("system", "by_effort")
 _OPEN = tuple(
@@ -60,6 +69,14 @@ class CompiledChat:
             id, self.prompt, sampling, self.max_tokens, self.min_tokens, self.grammar, images=self.images
         )
 
+    def again(self, number: int, choices: int) -> "CompiledChat":
+        """For attempt `number`, from 0: with seeds that no choice has had, and never without chance."""
+        if number == 0:
+            return self
+        seed = None if self.sampling.seed is None else self.sampling.seed + number * self.choices
+        sampling = replace(self.sampling, seed=seed, temperature=self.sampling.temperature or WARMER)
+        return replace(self, sampling=sampling, choices=choices)
+
 
 class Compiler:
     """One model's way from requests to tokens, sampling numbers and grammars."""
@@ -88,7 +105,7 @@ class Compiler:
         raw = isinstance(request, TextRequest)
         chat, settings = self._settled(request)
         check_options(chat.options, len(self._vocabulary))
-        _check_tools(chat)
+        check_tools(chat)
         encoded = self._encode(request, chat)
         if not encoded.tokens:
             raise RequestError("The prompt is empty.", "Write something for the model to go on from.", "prompt")
@@ -169,9 +186,9 @@ def settle(
     return replace(request, messages=with_system(request, settings.system, reasoning), options=options), settings
 
 
-def _too_much(prompt: int, max_tokens: int, context: int) -> OutOfRange:
+def _too_much(prompt: int, max_tokens: int, context: int) -> OverContext:
     counts = f"The prompt has {prompt} tokens, max_tokens is {max_tokens}, and the context holds {context}."
-    return OutOfRange(counts, f"Set max_tokens to at most {context - prompt}.", "max_tokens")
+    return OverContext(counts, f"Set max_tokens to at most {context - prompt}.", "max_tokens")
 
 
 def _sampling(options: ChatOptions, settings: AnswerSettings) -> SamplingParams:
@@ -189,7 +206,7 @@ def _sampling(options: ChatOptions, settings: AnswerSettings) -> SamplingParams:
     )
 
 
-def _check_tools(request: ChatRequest) -> None:
+def check_tools(request: ChatRequest) -> None:
     choice = request.tool_choice
     if choice in ("auto", "none"):
         return

@@ -20,7 +20,7 @@ from ggufrun.chat.types import ChatRequest, Constraint, NamedTool, Tool
 from ggufrun.engine.grammar import GrammarCompiler, GrammarError
 from ggufrun.engine.types import Grammar
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import RequestError, SchemaError
+from ggufrun.errors import ModelLacks, RequestError, SchemaError
 
 # The separators that models were trained on; with white space left free, weak models wander in it.
 _JSON_FORM: Final = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -80,7 +80,7 @@ class GrammarFactory:
     def _calls(self, request: ChatRequest, style: OutputStyle) -> Grammar:
         rules = self._call_rules(request, style)
         if rules is None:
-            raise RequestError("This model's format has no tool calls.", "Use tool_choice auto.", "tool_choice")
+            raise ModelLacks("This model's format has no tool calls.", "Use tool_choice auto.", "tool_choice")
         return self._lark("calls", [rules], style, _hints(request))
 
     def _json(self, constraint: Constraint, request: ChatRequest, style: OutputStyle) -> Grammar:

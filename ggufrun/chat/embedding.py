@@ -8,7 +8,7 @@ from ggufrun.chat.types import AnyRequest, ChatEvent, Embeddings, Meter, ModelIn
 from ggufrun.engine.generation import EmbeddingService
 from ggufrun.engine.types import Embedded, EmbeddingRequest, Failed
 from ggufrun.engine.vocabulary import TextVocabulary
-from ggufrun.errors import EngineError, InputTooLong, OutOfRange, RequestError
+from ggufrun.errors import EngineError, InputTooLong, ModelLacks, OutOfRange
 
 Inputs = Sequence[str | tuple[int, ...]]
 
@@ -84,6 +84,6 @@ class EmbeddingModel:
                 raise OutOfRange(f"An input names token {token}.", f"Tokens go from 0 to {len(vocabulary) - 1}.", at)
         return tokens
 
-    def _no_text(self) -> RequestError:
+    def _no_text(self) -> ModelLacks:
         message = f"{self._info.name} is an embedding model and writes no text."
-        return RequestError(message, "Send texts to /v1/embeddings, or name a chat model.", "model")
+        return ModelLacks(message, "Send texts to /v1/embeddings, or name a chat model.", "model")

@@ -18,7 +18,7 @@ from ggufrun.chat.vision import pictures_in, refuse_unseen
 from ggufrun.engine.generation import Generation, GenerationService
 from ggufrun.engine.types import EngineEvent, Tokens
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import EngineError, OutOfRange, RequestError
+from ggufrun.errors import EngineError, ModelLacks, TooManyAtOnce
 
 _T = TypeVar("_T")
 
@@ -119,7 +119,7 @@ class LocalChatModel:
 
     async def embed(self, inputs: Sequence[str | tuple[int, ...]]) -> Embeddings:
         message = f"{self._info.name} is a chat model and makes no embeddings."
-        raise RequestError(message, "Serve an embedding model beside it.", "model")
+        raise ModelLacks(message, "Serve an embedding model beside it.", "model")
 
     async def close(self) -> None:
         on_close, self._on_close = self._on_close, None
@@ -130,7 +130,7 @@ class LocalChatModel:
         """What can never fit must not be told to try again."""
         if answers > self._service.capacity:
             at_once = f"This server makes at most {self._service.capacity} answers at once: ask for fewer."
-            raise OutOfRange(f"{answers} answers are asked for in one request.", at_once, param)
+            raise TooManyAtOnce(f"{answers} answers are asked for in one request.", at_once, param)
 
     def _first_events(self, compiled: CompiledChat) -> Sequence[ChatEvent]:
         prefixes = [TextDelta(compiled.prefix, choice) for choice in range(compiled.choices) if compiled.prefix]

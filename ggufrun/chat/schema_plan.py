@@ -15,7 +15,7 @@ from ggufrun.chat.schema_pointer import Schema, at, has, is_schema, mapped, name
 from ggufrun.chat.schema_references import localised
 from ggufrun.chat.schema_rewrite import Rewritten, rewrite
 from ggufrun.chat.schema_validation import verify
-from ggufrun.errors import SchemaError
+from ggufrun.errors import NotEnforceable, SchemaError
 
 _SECONDS: Final = 4.0  # for finding out what llguidance refuses
 _ROUNDS: Final = 64
@@ -44,9 +44,9 @@ class SchemaPlan:
     refused: tuple[Fault, ...] = ()
 
     def refuse(self, param: str, base: str) -> None:
-        """Raise SchemaError for the first keyword that cannot be enforced."""
+        """Raise NotEnforceable for the first keyword that cannot be enforced."""
         for fault in self.refused:
-            raise SchemaError(fault.reason, base + fault.pointer, param)
+            raise NotEnforceable(fault.reason, base + fault.pointer, param)
 
 
 def plan_schema(schema: Any, compile_schema: Compile) -> SchemaPlan:

@@ -15,7 +15,7 @@ from ggufrun.chat.template_messages import template_messages, template_tools, wi
 from ggufrun.chat.tool_check import check_schemas
 from ggufrun.chat.types import ChatRequest, Content, Message
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import RequestError
+from ggufrun.errors import ModelLacks, RequestError
 
 # For files without a template: the format that most fine-tunes without one were trained on.
 CHATML = (
@@ -80,7 +80,7 @@ class TemplateEncoder:
 
     def fill(self, prefix: str, suffix: str) -> list[int]:
         if self._fim is None:
-            raise RequestError("This model cannot fill in the middle.", "Choose a code model that can.", "suffix")
+            raise ModelLacks("This model cannot fill in the middle.", "Choose a code model that can.", "suffix")
         return fill(self._fim, self._vocabulary, self.tokenize, prefix, suffix)
 
     def tokenize(self, text: str) -> list[int]:

@@ -5,11 +5,11 @@ from ggufrun.chat.encoded import EncodedPrompt, PromptEncoder
 from ggufrun.chat.style import OutputStyle
 from ggufrun.chat.types import TextRequest
 from ggufrun.engine.vocabulary import Vocabulary
-from ggufrun.errors import OutOfRange, RequestError
+from ggufrun.errors import ModelLacks, OutOfRange
 
 
 def encode_text(request: TextRequest, vocabulary: Vocabulary, encoder: PromptEncoder) -> EncodedPrompt:
-    """The prompt's tokens; the answer is plain text. Raises RequestError where the model cannot fill a gap."""
+    """The prompt's tokens; the answer is plain text. Raises ModelLacks where the model cannot fill a gap."""
     tokens = _tokens(request, vocabulary, encoder)
     return EncodedPrompt(tuple(tokens), OutputStyle(), encoder.dialect, encoder.version)
 
@@ -30,7 +30,7 @@ def _tokens(request: TextRequest, vocabulary: Vocabulary, encoder: PromptEncoder
         if not isinstance(prompt, str):
             raise OutOfRange("A prompt of token ids has a suffix.", "Send the prompt as text.", "suffix")
         if not encoder.supports_fim:
-            raise RequestError("This model cannot fill in the middle.", "Choose a code model that can.", "suffix")
+            raise ModelLacks("This model cannot fill in the middle.", "Choose a code model that can.", "suffix")
         return encoder.fill(_whole(prompt), _whole(request.suffix))
     if not isinstance(prompt, str):
         _check_ids(prompt, len(vocabulary))

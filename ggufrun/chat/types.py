@@ -231,6 +231,12 @@ class Meter:
     engine: str = ""  # of those of a route, the one that answers; "": no route chose
     why: str = ""  # why that one, in a few words
     spent_usd: float = 0.0  # what remote engines charge, attempts that were thrown away included
+    thrown_tokens: int = 0  # prompts and answers of such attempts; they are in none of the counts above
+
+    @property
+    def all_tokens(self) -> int:
+        """What counts for a key's day."""
+        return self.prompt_tokens + self.completion_tokens + self.thrown_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +363,8 @@ class ModelInfo:
     memory_bytes: int = 0  # about, weights and KV cache; 0: unknown
     dimensions: int = 0  # of an embedding; 0: it makes none
     note: str = ""  # what is less than it would be with memory enough
+    elsewhere: bool = False  # another server answers: its first event may be long in coming
+    engines: tuple[str, ...] = ()  # of a route: who may answer. Its answers may be held back until they are whole
 
 
 class ChatModel(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ggufrun.chat.types import AnyRequest, ChatRequest, ImageChunk, LinkedImage, Message, ModelInfo
-from ggufrun.errors import Unsupported
+from ggufrun.errors import ModelLacks, Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ def refuse_unseen(request: AnyRequest, info: ModelInfo) -> None:
     pictures = pictures_in(request.messages) if isinstance(request, ChatRequest) else []
     if not pictures:
         return
+    if info.elsewhere and not info.capabilities.vision:
+        raise ModelLacks(f"{info.name} cannot see images.", "Ask a model that does.", pictures[0].at)
     if not info.capabilities.vision:
         beside = f" beside {info.file}" if info.file else ""
         raise Unsupported(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ggufrun.commandline.rpc_flags import rpc_overrides
 from ggufrun.commandline.values import gpu_layers, lora, split_devices, split_overrides, tensor_split, tokens
 from ggufrun.settings import EngineOverrides, EngineSettings, FlashAttention, KvType, ModelOverrides, ModelSettings
 
@@ -65,6 +66,15 @@ class LoadFlags:
         Option(metavar="FILE|none", help="The part that sees images; without: mmproj*.gguf beside the model."),
     ] = None
     chat_template: Annotated[Path | None, Option(metavar="FILE", help="Jinja template instead of the file's.")] = None
+    rpc: Annotated[
+        list[str] | None, Option(metavar="HOST:PORT[,…]", help="Other machines' RPC workers that share the model.")
+    ] = None
+    rpc_memory: Annotated[
+        list[str] | None, Option(metavar="SIZE[,…]", help="Of each worker's device what to use; else what it says.")
+    ] = None
+    rpc_timeout: Annotated[
+        str | None, Option(metavar="TIME", help="Give a worker up that stalls for so long; 30s or more if it is slow.")
+    ] = None
 
     def overrides(self) -> ModelOverrides:
         """What was given, by the names of `ModelSettings`. Raises `OptionError`, `ModelFileError`."""
@@ -93,6 +103,7 @@ class LoadFlags:
             given["loras"] = tuple(lora(one) for one in self.lora)
         if self.mmproj is not None:
             given["mmproj"] = self.mmproj
+        given.update(rpc_overrides(self.rpc, self.rpc_memory, self.rpc_timeout))
         ModelSettings(Path(), **given)  # checks the values now, before the model is looked for
         return given
 

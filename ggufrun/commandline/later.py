@@ -22,8 +22,9 @@ class LaterCommands(TyperGroup):
         return super().list_commands(ctx)
 
     def _join(self) -> None:
-        from ggufrun.commandline.library_commands import register
+        from ggufrun.commandline import library_commands, rpc_commands
 
         more = typer.Typer(rich_markup_mode=None)
-        register(more)
+        library_commands.register(more)
+        rpc_commands.register(more)
         self.commands = {**self.commands, **typer.main.get_group(more).commands}

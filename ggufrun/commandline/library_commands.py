@@ -10,6 +10,7 @@ from ggufrun.commandline.groups import grouped
 from ggufrun.commandline.hub_flags import HubFlags, MirrorFlags
 from ggufrun.commandline.plan_flags import MachineFlags, PlanFlags
 from ggufrun.commandline.quantize_flags import QuantizeFlags
+from ggufrun.commandline.rpc_flags import RpcFlags
 from ggufrun.errors import OptionError
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A card's name or owner/repo, either with :QUANT.")]
@@ -59,6 +60,7 @@ def fit(
     hub: HubFlags,
     machine: MachineFlags,
     pinned: PlanFlags,
+    rpc: RpcFlags,
     mmproj: Annotated[
         str | None, typer.Option(metavar="FILE|none", help="The part that sees images; without: the model's own.")
     ] = None,
@@ -69,7 +71,7 @@ def fit(
     with exit_codes(debug=debug):
         from ggufrun.commandline.fit import fit as command
 
-        command(spec, hub, machine, pinned, mmproj=mmproj, as_json=json)
+        command(spec, hub, machine, pinned, rpc, mmproj=mmproj, as_json=json)
 
 
 @grouped

@@ -12,13 +12,14 @@ from ggufrun.settings import EngineOverrides, ModelOverrides
 from ggufrun.terminal.constraint import read_text
 from ggufrun.terminal.progress import ProgressLine
 from ggufrun.terminal.style import Style
+from ggufrun.userconfig import FILE_NAME, data_folder, load_user_settings
 
 
 @asynccontextmanager
 async def opened(
     model: str, overrides: ModelOverrides, engine: EngineOverrides, chat_template: Path | None
 ) -> AsyncIterator[ChatModel]:
-    """The loaded model; closed on the way out. Raises `InputError` for what cannot be loaded."""
+    """The loaded model, or the remote of ggufrun.toml that is called so; closed on the way out. Raises `InputError`."""
     if chat_template is not None:
         read_text(chat_template, "--chat-template")
     line = ProgressLine(sys.stderr, Style.of(sys.stderr, os.environ).tty)
@@ -26,13 +27,24 @@ async def opened(
     async with AsyncExitStack() as stack:
         try:
             line.show(0.0, label)
-            context = open_model(model, overrides, engine, chat_template, lambda done: line.show(done, label))
+            context = _elsewhere(model)
+            if context is None:
+                context = open_model(model, overrides, engine, chat_template, lambda done: line.show(done, label))
             loaded = await stack.enter_async_context(context)
         finally:
             line.clear()
         if loaded.info.note:
             print(f"ggufrun: {printable(loaded.info.note)}", file=sys.stderr, flush=True)
         yield loaded
+
+
+def _elsewhere(name: str) -> AbstractAsyncContextManager[ChatModel] | None:
+    remote = load_user_settings(data_folder(os.environ) / FILE_NAME).remotes.get(name)
+    if remote is None:
+        return None
+    from ggufrun.remote.opening import open_remote  # only then: an HTTP library takes its time, too
+
+    return open_remote(remote)
 
 
 def open_model(

@@ -1,4 +1,4 @@
-"""The options of `ggufrun serve` that are about several models: how many are loaded, and for how long."""
+"""The options of `ggufrun serve` that are about several models: how many are loaded, how long, and who is elsewhere."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,6 +17,10 @@ class PoolFlags:
     max_loaded: Annotated[int | None, Option(metavar="N", min=1, help="Models loaded at once; without: any.")] = None
     ttl: Annotated[str, Option(metavar="TIME", help="Unload a model that was idle so long, as in 10m.")] = "0"
     load_timeout: Annotated[str, Option(metavar="TIME", help="How long a request waits for its model.")] = "60s"
+    remote: Annotated[
+        list[str] | None,
+        Option(metavar="NAME=URL", help="An engine elsewhere (vLLM, llama-server, …) as a model; may be repeated."),
+    ] = None
 
     def ttl_s(self) -> float:
         """0: models stay. Raises OptionError."""

@@ -12,15 +12,23 @@ from ggufrun.chat.types import ChatModel
 from ggufrun.commandline.flags import LoadFlags
 from ggufrun.commandline.opening import open_model
 from ggufrun.commandline.pool_flags import PoolFlags
+from ggufrun.commandline.remotes import remote_offers
+from ggufrun.commandline.routes import Routes
 from ggufrun.errors import OptionError
 from ggufrun.pool.naming import name_and_spec, named
 from ggufrun.pool.offer import Offer, PoolSettings
 from ggufrun.pool.pool import ModelPool
+from ggufrun.remote.table import with_flags
+from ggufrun.routing.engines import Engines
+from ggufrun.routing.settings import RouteSettings
+from ggufrun.routing.watcher import Watcher
 from ggufrun.settings import EngineOverrides, ModelOverrides
 from ggufrun.terminal.constraint import read_text
 from ggufrun.terminal.progress import ProgressLine
 from ggufrun.terminal.style import Style
+from ggufrun.userconfig import FILE_NAME, data_folder, load_user_settings
 
+Watched = Callable[[RouteSettings, Engines], Watcher | None]
 _log = logging.getLogger(__name__)
 
 
@@ -31,9 +39,17 @@ def pool_settings(flags: PoolFlags) -> PoolSettings:
 
 @asynccontextmanager
 async def opened_pool(
-    models: Sequence[str], settings: PoolSettings, load: LoadFlags, engine: EngineOverrides
+    models: Sequence[str],
+    settings: PoolSettings,
+    load: LoadFlags,
+    engine: EngineOverrides,
+    remotes: Sequence[str] = (),
+    watched: Watched = lambda route, engines: None,
 ) -> AsyncIterator[ModelPool]:
-    """Raises `InputError` for what cannot be served. One model that is to stay is loaded now, others on first use."""
+    """Raises `InputError` for what cannot be served. One model that is to stay is loaded now, others on first use.
+
+    `remotes`: as --remote has them. `watched` is asked for each route, perhaps several times.
+    """
     # Imported here: these libraries take a while, and the options are known to be fine by now.
     from ggufrun.opening.describing import describe, free_memory
 
@@ -53,8 +69,17 @@ async def opened_pool(
     for model in models:
         name, spec = name_and_spec(model)
         offers.append(named(offer, spec, name, offers))
-    opener.pool = pool = ModelPool(offers, settings, partial(free_memory, load.overrides()), offer)
+    user = load_user_settings(data_folder(os.environ) / FILE_NAME)
+    elsewhere = await remote_offers(with_flags(user.remotes, remotes), offers)
+    offers += elsewhere
+    routes = Routes(user.routes, offers, lambda route: watched(route, routes))
+    for route in user.routes.values():
+        watched(route, routes)  # so that whoever watches is known before there is anything to see
+    offers += routes.offers()
+    opener.pool = routes.pool = pool = ModelPool(offers, settings, partial(free_memory, load.overrides()), offer)
     try:
+        for each in elsewhere:
+            await pool.load(each.info.name)  # there is nothing to load
         if len(models) == 1 and not settings.ttl_s:
             await _load(pool, offers[0].info.name)
         yield pool

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, aclosing, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from ggufrun.api.library.desk import Desk
 from ggufrun.api.listener import Listener
 from ggufrun.api.manage.control import Control
 from ggufrun.api.manage.metrics import Metrics
+from ggufrun.api.manage.shadow_desk import ShadowDesk
 from ggufrun.api.server import serve as serve_http
 from ggufrun.commandline.comparing import comparing
 from ggufrun.commandline.flags import EngineFlags, LoadFlags
@@ -23,6 +24,7 @@ from ggufrun.commandline.pool_flags import PoolFlags
 from ggufrun.commandline.pooling import opened_pool, pool_settings
 from ggufrun.commandline.scratch import scratch
 from ggufrun.commandline.server_flags import ServerFlags
+from ggufrun.commandline.shadowing import Shadows, interval
 from ggufrun.commandline.terminated import run
 from ggufrun.errors import InputError, OptionError
 from ggufrun.library.library import Library
@@ -31,10 +33,13 @@ from ggufrun.records.chats import ChatStore
 from ggufrun.records.database import FILE_NAME
 from ggufrun.records.keys import KeyStore
 from ggufrun.records.ledger import Ledger
+from ggufrun.records.shadows import SHADOWS_FILE, ShadowStore
+from ggufrun.remote.table import with_flags
 from ggufrun.running import Running, announce, place_of, withdraw
 from ggufrun.store.resolve import resolve
 from ggufrun.ui.page import Page, PageSettings
-from ggufrun.userconfig import data_folder, mcp_servers_of
+from ggufrun.userconfig import FILE_NAME as SETTINGS
+from ggufrun.userconfig import data_folder, load_user_settings, mcp_servers_of
 
 DEMO: Final = "demo"
 
@@ -53,6 +58,7 @@ def serve(
     server.check()
     load.overrides()  # checks them, as the other two do
     coming_and_going, scheduling = pool_settings(pool), engine.overrides()
+    chosen = _chosen(models, pool.remote or ())
 
     async def main() -> None:
         with ExitStack() as stack:
@@ -61,6 +67,8 @@ def serve(
             check_reach(server, listener, keys)
             ledger = stack.enter_context(closing(Ledger(_database())))
             chats = stack.enter_context(closing(ChatStore(_database().with_name(CHATS_FILE))))
+            kept = stack.enter_context(closing(ShadowStore(_database().with_name(SHADOWS_FILE))))
+            shadows = Shadows(kept, ledger)
             desk = stack.enter_context(closing(Desk(Library(), comparing(data_folder(os.environ)))))
             settings = settings_of(server, loopback=listener.loopback)
             control = Control(listener.url)
@@ -69,11 +77,22 @@ def serve(
             page = None if server.no_ui else stack.enter_context(_page(control, settings))
             async with (
                 page.running() if page is not None else nullcontext(),
-                opened_pool(_chosen(models), coming_and_going, load, scheduling) as opened,
+                opened_pool(chosen, coming_and_going, load, scheduling, pool.remote or (), shadows.watcher) as opened,
+                aclosing(shadows),
             ):
                 images = Images(urls=not server.no_image_urls, hosts=server.allow_image_host or ())
                 gateway = Gateway(
-                    opened, settings, Metrics(), keys, ledger, version, control, chats, library=desk, images=images
+                    opened,
+                    settings,
+                    Metrics(),
+                    keys,
+                    ledger,
+                    version,
+                    control,
+                    chats,
+                    library=desk,
+                    images=images,
+                    shadows=ShadowDesk(kept, interval, shadows.running),
                 )
                 _announce(place, control)
                 if page is not None and server.open:
@@ -83,9 +102,9 @@ def serve(
     run(main())
 
 
-def _chosen(models: Sequence[str]) -> Sequence[str]:
-    """What the user named; else the demo model, where it is here."""
-    if models:
+def _chosen(models: Sequence[str], remotes: Sequence[str]) -> Sequence[str]:
+    """What the user named, here or elsewhere; else the demo model, where it is here."""
+    if models or with_flags(load_user_settings(data_folder(os.environ) / SETTINGS).remotes, remotes):
         return models
     try:
         resolve(DEMO, data_folder(os.environ))

@@ -21,12 +21,13 @@ Format = Literal["table", "csv", "json"]
 _SPAN: Final = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
 _HOURS: Final = {"h": 1, "d": 24, "w": 168}
 _HEADS: Final = ("calls", "prompt", "cached", "completion", "TTFT", "tokens/s", "USD")
+_PAID: Final = ("spent", "saved")  # where anything was: who has no engine elsewhere saves all of it
 
 
 def usage(since: str | None, by: str, form: Format) -> None:
     """Print the calls of all servers on this machine. Raises OptionError."""
-    if by not in ("day", "key", "model"):
-        raise OptionError(f"--by cannot be {by!r}.", "Use day, key or model.")
+    if by not in ("day", "key", "model", "engine"):
+        raise OptionError(f"--by cannot be {by!r}.", "Use day, key, model or engine.")
     start = since_time(since, datetime.now(UTC)) if since is not None else None
     grouping = cast(By, by)
     path = data_folder(os.environ) / FILE_NAME
@@ -63,7 +64,9 @@ def since_time(text: str, now: datetime) -> datetime:
 
 def table(report: UsageReport, by: By) -> list[str]:
     """Lines: names to the left, numbers to the right, the sum of all last."""
-    head, *rows, total = lines([(by, *_HEADS), *(_cells(row) for row in (*report.rows, report.total))], numbers=True)
+    paid = report.total.spent_usd > 0
+    cells = [_cells(row) + (_paid(row) if paid else ()) for row in (*report.rows, report.total)]
+    head, *rows, total = lines([(by, *_HEADS, *(_PAID if paid else ())), *cells], numbers=True)
     rule = "-" * len(head)
     return [head, rule, *rows, rule, total]
 
@@ -75,8 +78,16 @@ def _cells(row: UsageRow) -> tuple[str, ...]:
         *(f"{count:,}" for count in counts),
         "-" if row.ttft_s is None else f"{row.ttft_s:.2f} s",
         "-" if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}",
-        "-" if row.usd is None else f"{row.usd:.4f}",
+        _usd(row.usd),
     )
+
+
+def _paid(row: UsageRow) -> tuple[str, ...]:
+    return _usd(row.spent_usd), _usd(row.saved_usd)
+
+
+def _usd(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _print_csv(report: UsageReport, by: By) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,9 @@ class _Job:
 class Embedder:
     """What `Engine` is to generation."""
 
-    def __init__(self, backend: EmbeddingBackend) -> None:
-        self._backend = backend
+    def __init__(self, backend: EmbeddingBackend, computing: Callable[[int, bool], None] | None = None) -> None:
+        """`computing` as `Engine` has it."""
+        self._backend, self._computing = backend, computing
         self._jobs: deque[_Job] = deque()  # those with inputs left
 
     @property
@@ -64,6 +65,8 @@ class Embedder:
         batch = self._take()
         inputs = [job.request.inputs[at] for job, at in batch]
         jobs = list(dict.fromkeys(job for job, _ in batch))
+        if self._computing is not None:
+            self._computing(sum(map(len, inputs)), True)
         try:
             rows = self._backend.embed(inputs)
         except Exception as error:  # where these requests end; with the context rebuilt, others can go on

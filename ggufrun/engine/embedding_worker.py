@@ -4,13 +4,14 @@ from ggufrun.engine.embedder import Embedder
 from ggufrun.engine.opened import OpenedEmbedder
 from ggufrun.engine.pipe import PipeWriter
 from ggufrun.engine.types import EmbeddingRequest, EngineEvent, EngineRequest
+from ggufrun.engine.watchdog import Watchdog
 from ggufrun.engine.worker_loop import Inbox, WorkerLoop
 
 
 class EmbeddingWorker(WorkerLoop):
-    def __init__(self, opened: OpenedEmbedder, inbox: Inbox, out: PipeWriter) -> None:
-        super().__init__(inbox, out)
-        self._embedder = Embedder(opened.backend)
+    def __init__(self, opened: OpenedEmbedder, inbox: Inbox, out: PipeWriter, watch: Watchdog | None) -> None:
+        super().__init__(inbox, out, watch)
+        self._embedder = Embedder(opened.backend, computing=None if watch is None else watch.rows)
 
     def run(self) -> None:
         while not self._stopping:
@@ -18,7 +19,9 @@ class EmbeddingWorker(WorkerLoop):
                 self._handle(self._inbox.get())
             self._drain()
             if self._embedder.busy and not self._stopping:
-                self._send(self._embedder.step())
+                with self._watched():
+                    events = self._embedder.step()
+                self._send(events)
         self._embedder.close()
 
     def _send(self, events: list[EngineEvent]) -> None:

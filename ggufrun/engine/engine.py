@@ -14,7 +14,8 @@ from ggufrun.engine.pacer import Pacer
 from ggufrun.engine.pictures import PictureError, Pictures
 from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.preparation import Preparation
-from ggufrun.engine.scheduler import Generate, Item, Prefill, Scheduler, See, samples
+from ggufrun.engine.runs import run_of
+from ggufrun.engine.scheduler import Generate, Item, Scheduler, See, samples
 from ggufrun.engine.sequence import Sequence
 from ggufrun.engine.types import (
     EngineEvent,
@@ -45,8 +46,10 @@ class Engine:
         store: PrefixStore | None = None,
         encoder: PictureEncoder | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        computing: Callable[[int, bool], None] | None = None,
     ) -> None:
-        self._backend, self._settings, self._clock = backend, settings, clock
+        """`computing` hears how many rows are computed, before they are, and whether some have outputs to be read."""
+        self._backend, self._settings, self._clock, self._computing = backend, settings, clock, computing
         self._context = backend.limits.context
         self._batch = min(settings.batch, backend.limits.batch)
         self._kv = KvCache(backend, settings.cached_sequences, settings.share_prefixes, store)
@@ -93,7 +96,7 @@ class Engine:
             self._compute([item for item in plan if isinstance(item, See) and item.sequence.seq >= 0])
         if not plan:
             self._kv.wait(PATIENCE_S)
-            self._pictures.wait(PATIENCE_S)
+            self._pictures.wait(PATIENCE_S, self._backend.rest)
         events, self._events = self._events, []
         return events
 
@@ -227,7 +230,7 @@ class Engine:
 
     def _compute(self, plan: list[Item]) -> bool:
         """Decode and commit the plan. False: nothing was computed."""
-        runs = [_run(item) for item in plan]
+        runs = [run_of(item) for item in plan]
         if plan and not self._decode(plan, runs):
             return False
         self._commit(plan, runs)
@@ -236,6 +239,8 @@ class Engine:
     def _decode(self, plan: list[Item], runs: list[Run]) -> bool:
         """Compute the plan. False: nothing was computed and the plan is void."""
         self._decider.begin([item.sequence for item in plan if samples(item)])
+        if self._computing is not None:
+            self._computing(sum(len(run.tokens) for run in runs), any(run.outputs for run in runs))
         started = self._clock()
         status = self._backend.decode(runs)
         while status is DecodeStatus.NO_ROOM and self._kv.evict():
@@ -381,20 +386,3 @@ class Engine:
         if keep and sequence.seq >= 0:
             self._kv.retire(sequence.seq)
         sequence.seq = -1
-
-
-def _run(item: Item) -> Run:
-    """The item's tokens, and logits for each row that a token is still to be chosen or scored from."""
-    sequence = item.sequence
-    start = sequence.computed
-    if isinstance(item, See):
-        first = start - item.image.start
-        rows = sequence.rows[item.image.start][first : first + item.count]
-        return Run(sequence.seq, start, sequence.tokens[start : start + item.count], 0, rows)
-    end = start + item.count if isinstance(item, Prefill) else len(sequence.tokens)
-    tokens = sequence.tokens[start:end]
-    draft = item.draft if isinstance(item, Generate) else ()
-    # Forced tokens that the client does not have yet need rows of their own only where their logprobs are wanted.
-    scored = len(sequence.tokens) if sequence.request.sampling.logprobs is None else sequence.emitted
-    outputs = max(0, end - max(start, scored - 1)) + len(draft)
-    return Run(sequence.seq, start, [*tokens, *draft], outputs)

@@ -10,9 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
+from ggufrun.engine.endings import Down, detail_of, load_crash
 from ggufrun.engine.messages import (
     Cancel,
     FromWorker,
@@ -23,6 +23,7 @@ from ggufrun.engine.messages import (
     Submit,
     WorkerSettings,
 )
+from ggufrun.engine.outside import Outside, until_back
 from ggufrun.engine.places import Places
 from ggufrun.engine.process import WorkerProcess
 from ggufrun.engine.stream import Stream
@@ -43,8 +44,6 @@ from ggufrun.errors import (
     EngineCrashed,
     EngineError,
     GgufrunError,
-    ModelFileError,
-    OutOfMemory,
 )
 
 STOP_S = 3.0
@@ -57,18 +56,6 @@ UNREAD_LIMIT = 1 << 18  # tokens (logprobs count too) that one reader may leave 
 Progress = Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Down:
-    """Why there is no worker, and from when on (monotonic seconds) a request may start it again."""
-
-    reason: str
-    until: float
-
-    def error(self) -> EngineCrashed:
-        left = self.until - time.monotonic()
-        return EngineCrashed(self.reason, restarting=False, retry_s=max(1, math.ceil(left)))
-
-
 class Service:
     """Implements `GenerationService` or, where the model makes embeddings, `EmbeddingService`.
 
@@ -77,8 +64,10 @@ class Service:
     `close` for any.
     """
 
-    def __init__(self, settings: WorkerSettings, debug: bool = False) -> None:
-        self._settings, self._debug = settings, debug
+    def __init__(self, settings: WorkerSettings, debug: bool = False, outside: Outside | None = None) -> None:
+        """`outside` is there now; after a crash it is asked again."""
+        self._settings, self._debug, self._outside = settings, debug, outside
+        self._looking: asyncio.Task[None] | None = None  # for what is missing outside
         self._info: ModelInfo | None = None
         self._streams: dict[int, Stream] = {}
         self._reserved = 0  # places in the queue, for requests that are still to come
@@ -89,7 +78,7 @@ class Service:
         self._loaded_at: float | None = None  # monotonic seconds; None: the worker is loading, or there is none
         self._load_error: GgufrunError | None = None
         self._failed: GgufrunError | None = None  # the first load did: for good
-        self._down: _Down | None = None
+        self._down: Down | None = None
         self._incoming: deque[tuple[WorkerProcess, Sequence[FromWorker] | None]] = deque()  # None: it ended
         self._scheduled = False
         self._closed = False
@@ -206,11 +195,11 @@ class Service:
         if self._closed:
             raise EngineClosed
         if self._failed is not None:
-            raise EngineCrashed(_detail(self._failed), restarting=False)
+            raise EngineCrashed(detail_of(self._failed), restarting=False)
         if self._down is not None and self._down.until <= time.monotonic():
             self._try_again()
         if self._down is not None:
-            raise self._down.error()
+            raise self._down.error(time.monotonic())
 
     def _check_room(self, count: int) -> None:
         """Raise what stands against so many requests more."""
@@ -320,6 +309,8 @@ class Service:
                 waiter.set_exception(error)
 
     def _close_streams(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         self._settle(EngineClosed())
         self._fail_streams(EngineClosed)
 
@@ -335,23 +326,15 @@ class Service:
         if self._closed:
             return
         if self._info is None:  # the first load
-            self._failed = load_error or self._load_crash(process)
+            self._failed = load_error or load_crash(process, self._settings.model.path, self._outside)
             self._settle(self._failed)
-            self._fail_streams(partial(EngineCrashed, _detail(self._failed), restarting=False))
+            self._fail_streams(partial(EngineCrashed, detail_of(self._failed), restarting=False))
             return
-        self._crashed(_detail(load_error) if load_error is not None else process.ending())
-
-    def _load_crash(self, process: WorkerProcess) -> GgufrunError:
-        smaller = "Use a smaller model, a smaller --context or a smaller --kv-type."
-        if process.killed:
-            killed = f"The system killed the process that loaded the model ({process.ending()})."
-            return OutOfMemory(killed, smaller, killed=True)
-        if process.starved:
-            return OutOfMemory(f"There was no memory left to load the model ({process.ending()}).", smaller)
-        if process.given_up:
-            return EngineError(f"The model's process was ended while loading: {process.ending()}.", "Load it again.")
-        reason = f"llama.cpp ended while loading it: {process.ending()}"
-        return ModelFileError(self._settings.model.path, reason, "The file may be damaged: get it again.")
+        detail = detail_of(load_error) if load_error is not None else process.ending()
+        if self._outside is None or self._loop is None:
+            self._crashed(detail)
+        else:
+            self._looking = self._loop.create_task(self._crashed_outside(self._outside, detail))
 
     def _crashed(self, detail: str) -> None:
         """Fail what ran, and restart at once, then after a second, then only when asked after a pause."""
@@ -364,24 +347,35 @@ class Service:
         if self._loop is not None:
             self._loop.call_later(RESTART_DELAYS_S[self._crashes - 1], self._respawn)
 
+    async def _crashed_outside(self, outside: Outside, detail: str) -> None:
+        """First it is seen whether that is why. Then nothing is started before it is back, however long that takes."""
+        detail = outside.blamed(detail) or detail
+        try:
+            missing = await asyncio.to_thread(outside.missing)
+        except Exception as error:  # no thread, say: streams wait for what becomes of this
+            detail, missing = f"{detail} ({type(error).__name__}: {error})", ""
+        if not missing:
+            self._crashed(detail)
+            return
+        self._loaded_at = None
+        self._stay_down(f"{detail}; {missing}", math.inf)
+        await until_back(outside)
+        self._crashes, self._down = 0, None
+        self._respawn()
+
     def _respawn(self) -> None:
         try:
             self._spawn()
         except OSError as error:  # no memory for a process, no file descriptors left
             self._stay_down(f"it could not be restarted: {error}")
 
-    def _stay_down(self, reason: str) -> None:
-        self._down = _Down(reason, time.monotonic() + COOL_DOWN_S)
-        self._settle(self._down.error())
-        self._fail_streams(self._down.error)
+    def _stay_down(self, reason: str, until: float | None = None) -> None:
+        self._down = Down(reason, time.monotonic() + COOL_DOWN_S if until is None else until)
+        self._settle(self._down.error(time.monotonic()))
+        self._fail_streams(partial(self._down.error, time.monotonic()))
 
     def _try_again(self) -> None:
         """Start it once: with its restarts used up, one more crash and it is down for another pause."""
         self._crashes = max(self._crashes, len(RESTART_DELAYS_S))
         self._down = None
         self._respawn()
-
-
-def _detail(error: GgufrunError) -> str:
-    """As a part of a longer sentence, which clients read: without the file's path."""
-    return (error.reason if isinstance(error, ModelFileError) else str(error)).rstrip(".")

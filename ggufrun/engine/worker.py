@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from io import FileIO
 from queue import Empty, SimpleQueue
@@ -33,6 +34,7 @@ from ggufrun.engine.opened import Factory, Opened, OpenedModel
 from ggufrun.engine.pipe import PipeClosed, PipeReader, PipeWriter
 from ggufrun.engine.prefix_store import PrefixStore
 from ggufrun.engine.types import EngineEvent, EngineRequest, GenerationRequest, Tokens
+from ggufrun.engine.watchdog import Watchdog, end_process
 from ggufrun.engine.worker_loop import Inbox, WorkerLoop
 from ggufrun.errors import EngineError, GgufrunError, OutOfMemory
 
@@ -48,12 +50,15 @@ log = logging.getLogger(__name__)
 class Worker(WorkerLoop):
     """The loop over one opened model that generates; `EmbeddingWorker` has the other one."""
 
-    def __init__(self, opened: OpenedModel, settings: WorkerSettings, inbox: Inbox, out: PipeWriter) -> None:
-        super().__init__(inbox, out)
+    def __init__(
+        self, opened: OpenedModel, settings: WorkerSettings, inbox: Inbox, out: PipeWriter, watch: Watchdog | None
+    ) -> None:
+        super().__init__(inbox, out, watch)
         self._store = _open_store(opened, settings)
         engine = settings.engine
         self._grammars = GrammarCompiler(opened.vocabulary, jump_forward=engine.jump_forward, wrap_up=engine.wrap_up)
-        self._engine = Engine(opened.backend, engine, self._grammars, self._store, opened.encoder)
+        computing = None if watch is None else watch.rows
+        self._engine = Engine(opened.backend, engine, self._grammars, self._store, opened.encoder, computing=computing)
         self._held: list[EngineEvent] = []  # tokens that wait for company
         self._written = 0.0
         self._idle_work = True
@@ -71,7 +76,8 @@ class Worker(WorkerLoop):
 
     def _step(self) -> None:
         try:
-            events = self._engine.step()
+            with self._watched():
+                events = self._engine.step()
         except Exception as error:  # where these requests end; with the context rebuilt, others can go on
             log.exception("the engine's step failed")
             events = self._engine.fail_all(f"The engine failed: {type(error).__name__}: {error}")
@@ -111,7 +117,8 @@ class Worker(WorkerLoop):
 
     def _idle(self) -> bool:
         try:
-            return self._engine.idle()
+            with self._watched():
+                return self._engine.idle()
         except (MemoryError, OSError, RuntimeError) as error:  # saving is a convenience
             log.warning("a prefix could not be saved: %s", error)
             return False
@@ -150,21 +157,24 @@ def _open_store(opened: OpenedModel, settings: WorkerSettings) -> PrefixStore | 
     return PrefixStore(engine.disk_cache, opened.key, engine.disk_cache_bytes, whole=whole)
 
 
-def _open_model(settings: WorkerSettings, out: PipeWriter) -> Opened:
+def _open_model(settings: WorkerSettings, out: PipeWriter, watch: Watchdog | None) -> Opened:
     """Run the factory. Raises GgufrunError."""
     module, _, name = settings.factory.partition(":")
     try:
         factory: Factory = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise EngineError(f"The engine cannot be imported: {error}.", "Install ggufrun again.") from error
-    return factory(settings.model, settings.engine, _progress(out))
+    with nullcontext() if watch is None else watch.step():
+        return factory(settings.model, settings.engine, _progress(out, watch))
 
 
-def _progress(out: PipeWriter) -> Callable[[float], None]:
+def _progress(out: PipeWriter, watch: Watchdog | None) -> Callable[[float], None]:
     shown = -1.0
 
     def report(fraction: float) -> None:
         nonlocal shown
+        if watch is not None:
+            watch.alive()
         if fraction - shown >= PROGRESS_STEP or fraction >= 1.0 > shown:
             shown = fraction
             out.write([LoadProgress(fraction)])
@@ -185,10 +195,20 @@ def _info(opened: Opened) -> ModelInfo:
     )
 
 
-def _worker(opened: Opened, settings: WorkerSettings, inbox: Inbox, out: PipeWriter) -> Worker | EmbeddingWorker:
+def _worker(
+    opened: Opened, settings: WorkerSettings, inbox: Inbox, out: PipeWriter, watch: Watchdog | None
+) -> Worker | EmbeddingWorker:
     if isinstance(opened, OpenedModel):
-        return Worker(opened, settings, inbox, out)
-    return EmbeddingWorker(opened, inbox, out)
+        return Worker(opened, settings, inbox, out, watch)
+    return EmbeddingWorker(opened, inbox, out, watch)
+
+
+def _watchdog(settings: WorkerSettings, out: PipeWriter) -> Watchdog | None:
+    """Where other machines compute. While it barks nobody else writes: the main thread is in native code."""
+    if not settings.model.rpc:
+        return None
+    stalled = end_process(lambda why: out.write([Fatal(why)]), " or ".join(settings.model.rpc))
+    return Watchdog(settings.model.rpc_timeout_s, stalled)
 
 
 def _claim_pipes() -> tuple[FileIO, FileIO]:
@@ -223,8 +243,9 @@ def serve(inbox: Inbox, out: PipeWriter) -> int:
     start = inbox.get()
     if not isinstance(start, Start):
         return EXIT_FATAL
+    watch = _watchdog(start.settings, out)
     try:
-        opened = _open_model(start.settings, out)
+        opened = _open_model(start.settings, out, watch)
     except GgufrunError as error:
         out.write([LoadFailed.of(error)])
         return EXIT_LOAD
@@ -237,7 +258,7 @@ def serve(inbox: Inbox, out: PipeWriter) -> int:
         reason = f"The model could not be opened: {type(error).__name__}: {error}"
         out.write([LoadFailed.of(EngineError(reason, "See the whole error with --debug."))])
         return EXIT_LOAD
-    worker = _worker(opened, start.settings, inbox, out)
+    worker = _worker(opened, start.settings, inbox, out, watch)
     out.write([Ready(_info(opened))])
     try:
         worker.run()

@@ -2,11 +2,14 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 from ggufrun.engine.messages import Cancel, Start, Stop, Submit, ToWorker
 from ggufrun.engine.pipe import PipeWriter
 from ggufrun.engine.types import EngineRequest, Failed
+from ggufrun.engine.watchdog import Watchdog
 from ggufrun.errors import EngineError
 
 Inbox = SimpleQueue[ToWorker]
@@ -14,8 +17,8 @@ log = logging.getLogger(__name__)
 
 
 class WorkerLoop(ABC):
-    def __init__(self, inbox: Inbox, out: PipeWriter) -> None:
-        self._inbox, self._out = inbox, out
+    def __init__(self, inbox: Inbox, out: PipeWriter, watch: Watchdog | None) -> None:
+        self._inbox, self._out, self._watch = inbox, out, watch
         self._stopping = False
 
     @abstractmethod
@@ -28,6 +31,15 @@ class WorkerLoop(ABC):
 
     @abstractmethod
     def _cancel(self, id: int) -> None: ...
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """What may wait for another machine is done in it."""
+        if self._watch is None:
+            yield
+            return
+        with self._watch.step():
+            yield
 
     def _drain(self) -> None:
         while not self._stopping:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import psutil
 
 _TABLE: Final = Path(__file__).with_name("bandwidths.toml")
 _BYTES: Final = 256 << 20  # read in each round; more than most caches hold
@@ -50,6 +49,8 @@ def ram_bandwidth(folder: Path) -> float:
 
     What was measured while others computed is not kept: it would be too little.
     """
+    import psutil  # here: whoever only wants the guesses needs none of it
+
     path, key, now = folder / "bandwidth.json", _processor(), time.time()
     known = _kept(path)
     best, measured_at = known.get(key, (0.0, 0.0))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-import psutil
 from platformdirs import user_cache_path
 
 from ggufrun.errors import OptionError
@@ -35,6 +34,7 @@ class Gpu:
     bandwidth: float  # bytes a second
     bandwidth_known: Known
     shares_ram: bool = False  # its memory is the machine's RAM
+    remote: bool = False  # another machine's, which takes no part in this one's
 
     @property
     def margin(self) -> int:
@@ -81,7 +81,7 @@ def described_machine(gpu: str | None, ram: str | None, here: Machine) -> Machin
         )
         machine = replace(machine, gpus=gpus, here=here.here and gpus == here.gpus)
     if ram is not None:
-        size, speed = _size_and_speed(ram, "--ram", "64GiB or 64GiB@80 (GB/s)")
+        size, speed = size_and_speed(ram, "--ram", "64GiB or 64GiB@80 (GB/s)")
         free = max(size - _SYSTEM, size // 2)
         machine = replace(
             machine, ram_total=size, ram_free=free, ram_bandwidth=speed or GUESSED_RAM, ram_bandwidth_known="estimated"
@@ -90,11 +90,12 @@ def described_machine(gpu: str | None, ram: str | None, here: Machine) -> Machin
 
 
 def _described(text: str, number: int) -> Gpu:
-    size, speed = _size_and_speed(text, "--gpu", "24GiB,12GiB or 24GiB@1008 (GB/s), or none")
+    size, speed = size_and_speed(text, "--gpu", "24GiB,12GiB or 24GiB@1008 (GB/s), or none")
     return Gpu(f"GPU{number}", "as described", size, size, speed or gpu_bandwidth("", size), "estimated")
 
 
-def _size_and_speed(text: str, option: str, example: str) -> tuple[int, float | None]:
+def size_and_speed(text: str, option: str, example: str) -> tuple[int, float | None]:
+    """Bytes, and bytes a second where that is said, out of "24GiB@1008". Raises OptionError."""
     size_text, at, speed_text = text.strip().partition("@")
     size, speed = _SIZE.fullmatch(size_text.strip()), _SPEED.fullmatch(speed_text.strip())
     count = int(float(size[1]) * _UNITS[size[2][:1].lower()]) if size else 0
@@ -108,5 +109,7 @@ def _ram(devices: Sequence[ProbedDevice]) -> tuple[int, int]:
     for device in devices:
         if device.is_cpu and device.total > 0:
             return device.total, device.free
+    import psutil  # here: it takes a hundredth of a second, and a start without a plan needs none of it
+
     memory = psutil.virtual_memory()
     return int(memory.total), int(memory.available)

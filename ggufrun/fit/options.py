@@ -19,6 +19,9 @@ def options_of(knobs: ModelOverrides, batch: int, parallel: int | None) -> str:
         words.append(f"--parallel {parallel}")
     if split := knobs.get("tensor_split"):
         words.append(f"--tensor-split {','.join(f'{share:g}' for share in split)}")
+    for option, several in (("--rpc", knobs.get("rpc")), ("--rpc-memory", knobs.get("rpc_memory"))):
+        if several:
+            words.append(f"{option} {','.join(several)}")
     if mmproj := knobs.get("mmproj"):
         words.append(f"--mmproj {shlex.quote(mmproj)}")
     words += [f"--override-tensor {shlex.quote(text)}" for text in knobs.get("override_tensors", ())]

@@ -14,6 +14,7 @@ from ggufrun.fit.layout import Layout, parsed_overrides, place_of
 from ggufrun.fit.shape import Role, Shape, Weight
 
 RAM: Final = "RAM"
+_TOKENS: Final = "token_embd.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Placement:
                 self.fixed[-1].add(weight)
             else:
                 self.layers[weight.layer].of(weight.role).add(weight)
-        self._tie()
+        self._tie(next((name for pattern, name in rules if pattern.search(_TOKENS)), None))
         self._on_gpu = [sum(part.gpu for part in layer.parts()) for layer in self.layers]
         self._caches: dict[CacheSize, list[int]] = {}
 
@@ -132,14 +133,15 @@ class Placement:
         kept = self.shape.kept
         return layer_read(kept[index], self.shape.window, size) if index < len(kept) else 0.0
 
-    def _tie(self) -> None:
-        """The output reads the token embedding; on a GPU that is another copy."""
+    def _tie(self, place: str | None) -> None:
+        """The output reads the token embedding; on a GPU that is another copy. `place`: where it was put, if it was."""
         if not self.shape.tied:
             return
         for weight in self.shape.weights:
-            if weight.name == "token_embd.weight":
-                output = self.layers[-1].rest
-                output.gpu, output.read = output.gpu + weight.gpu, output.read + weight.ram
+            if weight.name == _TOKENS:
+                output = self.layers[-1].rest if place is None else self.fixed[self._number(place)]
+                copied = weight.gpu if place is None else 0
+                output.gpu, output.read = output.gpu + copied, output.read + weight.ram
 
     def _number(self, name: str) -> int:
         place = place_of(name, self._names)

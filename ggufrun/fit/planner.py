@@ -13,6 +13,7 @@ from ggufrun.fit.plan import DeviceUse, Plan, Verdict
 from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.fit.task import Task
 from ggufrun.fit.words import reasons
+from ggufrun.fit.workers import OUTPUT_HERE
 from ggufrun.settings import ModelOverrides, ModelSettings
 
 _PROBES: Final = 6  # each takes tens of milliseconds
@@ -122,7 +123,8 @@ class _Draft:
         layout = self.choice.found.layout
         if not self.task.machine.gpus:
             return "fits"
-        lowered = layout.lowered or self.task.pinned.get("override_tensors")
+        pinned = [text for text in self.task.pinned.get("override_tensors", ()) if text != OUTPUT_HERE]
+        lowered = layout.lowered or pinned
         return "fits" if layout.gpu_layers == self.task.shape.layers and not lowered else "offload"
 
 

@@ -99,7 +99,8 @@ def _allowed(gpus: tuple[Gpu, ...], pinned: ModelOverrides) -> tuple[Gpu, ...]:
     names = pinned.get("devices", ())
     if not names:
         return gpus
-    return tuple(gpu for name in names for gpu in gpus if gpu.name == name)
+    remote = [gpu for gpu in gpus if gpu.remote and gpu.name not in names]
+    return (*remote, *(gpu for name in names for gpu in gpus if gpu.name == name))
 
 
 def _check_places(machine: Machine, overrides: Sequence[str]) -> None:

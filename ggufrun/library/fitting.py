@@ -3,19 +3,21 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ggufrun.choosing.choosing import Choosing, projector_of
-from ggufrun.errors import InputError, ModelFileError, ModelNotFound
-from ggufrun.fit.machine import Machine
+from ggufrun.errors import InputError, ModelFileError, ModelNotFound, OptionError
+from ggufrun.fit.machine import Gpu, Machine
 from ggufrun.fit.measured import Measure
+from ggufrun.fit.network import Network, network_json, network_of
 from ggufrun.fit.plan import Plan
 from ggufrun.fit.planner import make_plan
 from ggufrun.fit.probe import Probe
 from ggufrun.fit.smaller import Smaller, wholly_in
 from ggufrun.fit.subject import Subject, Wishes
+from ggufrun.fit.workers import keeps_output, with_workers
 from ggufrun.hub.client import open_client
 from ggufrun.hub.spec import parse_spec
 from ggufrun.hub_errors import HubUnreachable
@@ -28,6 +30,7 @@ from ggufrun.weights.cards import Card, load_cards
 from ggufrun.weights.folders import model_folders
 from ggufrun.weights.header import Header, read_header
 from ggufrun.weights.notation import Notation
+from ggufrun.weights.projectors import unseen_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +57,27 @@ class Fitted:
     smaller: Smaller | None
     note: str
     others: Mapping[str, str]
+    network: Network | None = None  # what goes through it, where other machines have a part
 
 
-def fitted(asked: Asked, *, gpu: str | None = None, ram: str | None = None) -> Fitted:
-    """`gpu` and `ram` describe another machine, as --gpu and --ram do. Raises InputError or HubError."""
+def fitted(
+    asked: Asked, *, gpu: str | None = None, ram: str | None = None, workers: Sequence[Gpu] = (), there: bool = False
+) -> Fitted:
+    """`gpu` and `ram` describe another machine, as --gpu and --ram do; `workers` are further machines' devices.
+
+    `there`: those were asked, not only described. Raises InputError or HubError.
+    """
     cards = load_cards(model_folders(data_folder(os.environ)))
     with closing(Probe()) as probe:  # it starts while the header is read
         local = _local(asked, cards)
         planned_for, measure = machine_of(gpu, ram, probe)
+        planned_for = with_workers(planned_for, workers, there=there)
+        asked = replace(asked, wishes=replace(asked.wishes, pinned=keeps_output(asked.wishes.pinned, planned_for)))
         found = _Found(_subject(local, asked.mmproj)) if local else _chosen(asked, cards, planned_for, measure)
         plan = make_plan(found.subject, planned_for, asked.wishes, measure, gains=True)
     smaller = _smaller(plan, found.subject, planned_for, cards)
-    return Fitted(found.subject, planned_for, plan, smaller, found.note, found.others)
+    network = network_of(plan, planned_for, found.subject)
+    return Fitted(found.subject, planned_for, plan, smaller, found.note, found.others, network)
 
 
 def fitted_json(found: Fitted) -> dict[str, Any]:
@@ -75,6 +87,7 @@ def fitted_json(found: Fitted) -> dict[str, Any]:
         **plan_json(found.plan),
         "other_quants": dict(found.others),
         "smaller": smaller_json(found.smaller),
+        "network": network_json(found.network),
     }
 
 
@@ -98,7 +111,12 @@ def _local(asked: Asked, cards: Sequence[Card]) -> ResolvedModel | None:
 
 
 def _subject(found: ResolvedModel, mmproj: str | None) -> Subject:
-    return Subject(found.path, found.headers(), found.name, found.card, projector_for(found, mmproj).header)
+    projector = projector_for(found, mmproj).header
+    if projector is not None and (why := unseen_by(found.header)):
+        if mmproj is not None:
+            raise OptionError(f"{found.name} cannot see images: {why}.", "Leave --mmproj out.")
+        projector = None
+    return Subject(found.path, found.headers(), found.name, found.card, projector)
 
 
 def _chosen(asked: Asked, cards: Sequence[Card], machine: Machine, measure: Measure | None) -> _Found:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 from ggufrun.errors import InputError
 from ggufrun.fit.subject import Wishes
@@ -13,13 +14,16 @@ from ggufrun.weights.cards import load_cards
 from ggufrun.weights.folders import model_folders, shard_of
 from ggufrun.weights.notation import Notation
 
+_REMOTE: Final = ("rpc", "rpc_memory", "rpc_timeout_s")
 
-def wishes_for(spec: str, model: ModelOverrides, engine: EngineOverrides) -> Wishes:
-    """`model` and `engine` are what was asked for. Raises OptionError."""
+
+def wishes_for(spec: str, model: ModelOverrides, engine: EngineOverrides, *, remote: bool = False) -> Wishes:
+    """`model` and `engine` are what was asked for. `remote`: other machines' workers count, too. Raises OptionError."""
     home = data_folder(os.environ)
     written = load_user_settings(home / FILE_NAME).for_model(*_names(spec, home))
     given = {**written.model, **model}
-    set_values = {name: value for name, value in given.items() if value not in (None, "auto")}
+    left_out = () if remote else _REMOTE
+    set_values = {name: value for name, value in given.items() if value not in (None, "auto") and name not in left_out}
     pinned = ModelOverrides(**set_values)  # type: ignore[typeddict-item]  # its names are those of `given`
     return Wishes(pinned, EngineSettings(**{**written.engine, **engine}))
 

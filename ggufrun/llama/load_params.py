@@ -7,7 +7,7 @@ from typing import Any
 from llama_cpp import llama_cpp as ll
 
 from ggufrun.errors import OptionError
-from ggufrun.llama import amx, devices, library
+from ggufrun.llama import amx, devices, library, rpc
 from ggufrun.settings import ModelSettings
 from ggufrun.weights.header import Header
 
@@ -55,14 +55,15 @@ class LoadParams:
         Raises OptionError for a device or buffer type that does not exist.
         """
         params = cls()
+        remote = rpc.connect(settings.rpc)  # before anything is asked of ggml: it changes what there is
         auto = _ALL_LAYERS if library.supports_gpu() else 0
         params.native.n_gpu_layers = auto if settings.gpu_layers == "auto" else settings.gpu_layers
         params.native.use_extra_bufts = _extra_buffers_are_safe(header)
         # What is only laid out cannot be mapped: llama.cpp aborts.
         params.native.load_mode = _LOAD_MODES[settings.mmap and allocate, settings.mlock and allocate]
         params.native.no_alloc = not allocate
-        if settings.devices:
-            params._set_devices(settings.devices)
+        if settings.devices or remote:
+            params._set_devices(settings.devices, remote)
         if settings.tensor_split:
             params._set_tensor_split(settings.tensor_split)
         if settings.override_tensors:
@@ -89,8 +90,10 @@ class LoadParams:
         if self._interrupt is not None:
             raise self._interrupt
 
-    def _set_devices(self, names: Sequence[str]) -> None:
-        handles = devices.device_handles(names)
+    def _set_devices(self, names: Sequence[str], remote: Sequence[int]) -> None:
+        """Workers come first: the output then lies here, and no row of logits goes through the network."""
+        local = devices.device_handles(names) if names else rpc.local_gpus(remote)
+        handles = [*(handle for handle in remote if handle not in local), *local]
         self.native.devices = self._keep_array((ctypes.c_void_p * (len(handles) + 1))(*handles, None))
 
     def _set_tensor_split(self, shares: Sequence[float]) -> None:

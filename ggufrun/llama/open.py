@@ -8,7 +8,7 @@ from typing import NoReturn
 from ggufrun.engine.backend import MemoryKind, PictureEncoder
 from ggufrun.engine.opened import Opened, OpenedEmbedder, OpenedModel
 from ggufrun.errors import EngineError, InputError
-from ggufrun.llama import library
+from ggufrun.llama import library, rpc
 from ggufrun.llama.backend import LlamaBackend
 from ggufrun.llama.context import ContextPlan, kv_bytes
 from ggufrun.llama.devices import device_handles
@@ -75,6 +75,9 @@ def _encoder(model: Model, settings: ModelSettings, threads: int) -> PictureEnco
         return _Blind()
     offloads = library.supports_gpu() and settings.gpu_layers != 0 and settings.devices != ("none",)
     device = next(iter(device_handles(settings.devices)), None)
+    if settings.rpc and device is None:  # pictures are encoded on this machine: libmtmd would take a worker
+        device = next(iter(rpc.local_gpus(rpc.connect(settings.rpc))), None)
+        offloads = offloads and device is not None
     return LlamaVision(Path(settings.mmproj), model, threads, offloads, device)
 
 

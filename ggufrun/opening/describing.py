@@ -47,7 +47,9 @@ def describe(
         capabilities=Capabilities(
             chat=not embeds, tools=not embeds, embeddings=embeds, vision=sight.projector is not None
         ),
-        memory_bytes=found.size + kv_bytes(header, context, settings.kv_type) + sight.bytes(found),
+        memory_bytes=0  # other machines have a part of it, which a plan decides
+        if settings.rpc
+        else found.size + kv_bytes(header, context, settings.kv_type) + sight.bytes(found),
         **known(found, name),
     )
     return info, found.path
@@ -55,6 +57,6 @@ def describe(
 
 def free_memory(overrides: ModelOverrides) -> int | None:
     """Bytes that a model may take now, None where nobody knows: a GPU's are its driver's to give."""
-    if library.supports_gpu() and overrides.get("gpu_layers") != 0:
+    if (library.supports_gpu() or overrides.get("rpc")) and overrides.get("gpu_layers") != 0:
         return None
     return available_memory()

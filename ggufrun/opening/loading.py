@@ -67,7 +67,8 @@ async def open_model(
     template = _read_template(chat_template or defaults.chat_template)
     given = {**defaults.model, **overrides}
     sight = Sight.of(found, given, templated=template is not None)
-    planning = Planning(spec, found, given, _engine(engine, defaults), home, sight)
+    remote = bool(given.get("rpc"))
+    planning = Planning(spec, found, given, _engine(engine, defaults, remote=remote), home, sight)
     async with AsyncExitStack() as stack:
         # The worker loads while we read the vocabulary.
         async with _beside(_read, found, template, sight) as reading:
@@ -189,11 +190,11 @@ def names(found: ResolvedModel, name: str) -> tuple[str, tuple[str, ...]]:
     return (name, (found.name, *aliases)) if name else (found.name, aliases)
 
 
-def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults) -> EngineSettings:
-    """What was given over what the user wrote over ours."""
+def _engine(given: EngineSettings | EngineOverrides, defaults: ModelDefaults, *, remote: bool) -> EngineSettings:
+    """What was given over what the user wrote over ours. `remote`: saving states would use the network."""
     if isinstance(given, EngineSettings):
         return given
-    ours = {"disk_cache": user_cache_path("ggufrun", appauthor=False) / "prefixes"}
+    ours = {"disk_cache": None if remote else user_cache_path("ggufrun", appauthor=False) / "prefixes"}
     return EngineSettings(**{**ours, **defaults.engine, **given})
 
 

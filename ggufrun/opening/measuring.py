@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ggufrun.errors import CannotMeasure, OptionError, OutOfMemory
-from ggufrun.fit.machine import machine_here
+from ggufrun.fit.machine import Gpu, machine_here
 from ggufrun.fit.options import options_of
 from ggufrun.fit.plan import Plan
 from ggufrun.fit.planner import make_plan
 from ggufrun.fit.probe import Probe
 from ggufrun.fit.remembered import KNOBS
 from ggufrun.fit.subject import Subject, Wishes
+from ggufrun.fit.workers import OUTPUT_HERE, with_workers
 from ggufrun.settings import EngineSettings, ModelOverrides
 from ggufrun.store.resolve import ResolvedModel
 from ggufrun.weights.header import Header
@@ -36,12 +37,13 @@ class Planned:
 class Measuring:
     """The measuring process, while it is used. To enter it raises CannotMeasure, as all of its methods do."""
 
-    def __init__(self) -> None:
-        self._probe = Probe()
+    def __init__(self, workers: tuple[Gpu, ...] = ()) -> None:
+        """`workers`: other machines' devices, which are asked for no more here."""
+        self._probe, self._workers = Probe(), workers
 
     def __enter__(self) -> Self:
         try:
-            self._machine = machine_here(self._probe.devices())
+            self._machine = with_workers(machine_here(self._probe.devices()), self._workers, there=True)
         except OutOfMemory as error:  # of the measuring process: the model is another matter
             self.close()
             raise CannotMeasure(error.message) from error
@@ -80,7 +82,8 @@ class Measuring:
         subject = Subject(found.path, found.headers(), found.name, found.card, projector)
         plan = self._plan(subject, _kept(subject, pinned), engine)
         command = _command(spec, pinned, engine)
-        if not plan.fits and not pinned.keys() & set(KNOBS):
+        ours = {"override_tensors"} if pinned.get("override_tensors") == (OUTPUT_HERE,) else set()
+        if not plan.fits and not (pinned.keys() - ours) & set(KNOBS):
             raise OutOfMemory(
                 f"{found.name} does not fit in this machine's memory. {plan.why[0]}",
                 f"Choose a smaller quant: `{command}` says more. To try all the same, give --context N.",

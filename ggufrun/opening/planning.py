@@ -21,6 +21,7 @@ from ggufrun.llama.context import DEFAULT_CONTEXT
 from ggufrun.llama.hardware import available_memory, total_memory
 from ggufrun.llama.pooling import longest_input, makes_embeddings
 from ggufrun.opening.seeing import Sight
+from ggufrun.opening.workers import gpus_of, with_output_here, workers_of
 from ggufrun.settings import EngineSettings, KvType, ModelSettings
 from ggufrun.store.resolve import ResolvedModel
 from ggufrun.weights.cards import Card
@@ -63,7 +64,9 @@ class Planning:
         self._spec, self._found, self._engine = spec, found, engine
         self._sight = sight or Sight()
         self._sight_bytes = self._sight.bytes(found)
+        given = with_output_here(given)
         self._settings = ModelSettings(found.path, **{**given, "mmproj": self._sight.path})
+        self.workers = workers_of(self._settings.rpc)
         self._pinned = {name: value for name, value in given.items() if value not in (None, "auto")}
         self._plans, self._afresh = RememberedPlans(home / FOLDER), False
         self._embeds = makes_embeddings(found.header.metadata)
@@ -72,7 +75,7 @@ class Planning:
             self._context = longest_input(self._settings, trained_context(found.card, found.header))
         self._measuring: Measuring | None = None
         self._abandoned = False
-        self._gpu = library.supports_gpu() and self._settings.gpu_layers != 0
+        self._gpu = (library.supports_gpu() or self.workers is not None) and self._settings.gpu_layers != 0
         self._total = {"RAM": total_memory()}  # bytes of the devices that may be used
 
     def at_once(self) -> Choice | None:
@@ -92,12 +95,13 @@ class Planning:
     def choose(self) -> Choice:
         """May measure, which takes a second or two.
 
-        Raises OutOfMemory where it cannot fit, and the user pinned nothing that says to try all the same.
+        Raises OutOfMemory where it cannot fit, and the user pinned nothing that says to try all the same, and
+        WorkerFault for an RPC worker that cannot be used.
         """
         from ggufrun.opening.measuring import Measuring  # here: most models on a processor need none
 
         free: Mapping[str, int] = {"RAM": available_memory()}
-        self._measuring = Measuring()
+        self._measuring = Measuring(gpus_of(self.workers, self._settings.rpc_memory))
         if self._abandoned:  # before there was something to end
             self._measuring.close()
         try:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ggufrun.engine.messages import WorkerSettings
+from ggufrun.engine.outside import Outside
 from ggufrun.engine.service import Service
 from ggufrun.errors import OptionError, OutOfMemory
 from ggufrun.fit.ladder import Ladder
@@ -36,7 +37,8 @@ async def load(planning: Planning, on_progress: Progress | None, *, sparing: boo
         raise OutOfMemory(f"It would be loaded with less: {choice.note}.", "Unload other models, or try again.")
     ladder = Ladder(choice.settings, choice.knobs)
     try:
-        service = await _climbed_down(ladder, choice.engine, on_progress, steps=sparing and not choice.remembered)
+        steps = sparing and not choice.remembered
+        service = await _climbed_down(ladder, choice.engine, on_progress, planning.workers, steps=steps)
     except OutOfMemory:
         if not choice.remembered:
             raise
@@ -58,14 +60,14 @@ async def _choice(planning: Planning) -> Choice:
 
 
 async def _climbed_down(
-    ladder: Ladder, engine: EngineSettings, on_progress: Progress | None, *, steps: bool
+    ladder: Ladder, engine: EngineSettings, on_progress: Progress | None, outside: Outside | None, *, steps: bool
 ) -> Service:
     """The service on the first rung that bears, or with `steps` False on this one."""
     kills, short = 0, None
     while True:
         seen = _Seen(on_progress)
         try:
-            return await _loaded(ladder.settings, engine, seen)
+            return await _loaded(ladder.settings, engine, seen, outside)
         except OutOfMemory as error:
             short, kills = error, kills + error.killed
             weights = not error.killed and seen.fraction < 1.0
@@ -92,8 +94,10 @@ class _Seen:
             self._then(fraction)
 
 
-async def _loaded(settings: ModelSettings, engine: EngineSettings, on_progress: Progress) -> Service:
-    service = Service(WorkerSettings(FACTORY, settings, engine))
+async def _loaded(
+    settings: ModelSettings, engine: EngineSettings, on_progress: Progress, outside: Outside | None
+) -> Service:
+    service = Service(WorkerSettings(FACTORY, settings, engine), outside=outside)
     try:
         await service.ready(on_progress)
     except BaseException:

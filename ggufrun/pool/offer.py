@@ -16,12 +16,14 @@ class Offer:
     """`info` is what file and card say, its `memory_bytes` what the model will need. `open` loads it and closes it.
 
     Closing is over when `open` is left, also where that is cancelled: the memory counts as free from then on. `path`
-    is the file, "" where nobody knows it.
+    is the file, "" where nobody knows it. `weightless`: nothing is loaded here, so it needs no place, has none that
+    another could take, and does not count as loaded.
     """
 
     info: ModelInfo
     open: Opener
     path: str = ""
+    weightless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

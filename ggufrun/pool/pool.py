@@ -104,6 +104,31 @@ class ModelPool:
             if wait:
                 await stay.ended.wait()
 
+    def spare(self, name: str) -> bool:
+        """Whether nobody would wait for what is asked of it now: it has no users, and a place or room for one.
+
+        Of what is answered elsewhere nobody here can say it; who is in the way there is told to come later.
+        """
+        slot = self._slots.get(name)
+        if slot is None or self._closed:
+            return True  # who leases it hears why that cannot be
+        if slot.offer.weightless:
+            return True
+        if self._crowded():
+            return False  # somebody else's turn for a place
+        stay = slot.stay
+        if stay is not None:
+            return stay.idle
+        return self._has_room(slot.info)
+
+    def in_the_way(self, name: str) -> bool:
+        """Whether it has a place, and somebody waits for one."""
+        slot = self._slots.get(name)
+        return slot is not None and slot.stay is not None and slot.stay.present and self._crowded()
+
+    def _crowded(self) -> bool:
+        return any(each.state == "waiting" and not each.closing and not each.weightless for each in self._stays)
+
     async def close(self) -> None:
         """End all models, answers that run included. Nothing can be loaded afterwards."""
         self._closed = True
@@ -125,10 +150,11 @@ class ModelPool:
             slot.stay = Stay(
                 slot.info,
                 slot.offer.open,
-                ttl_s=self._settings.ttl_s,
+                ttl_s=self._ttl_s(slot),
                 enter=self._enter,
                 squeeze=self._squeeze,
                 changed=partial(self._changed, slot),
+                weightless=slot.offer.weightless,
             )
             self._stays.append(slot.stay)
         return slot.stay
@@ -164,6 +190,8 @@ class ModelPool:
         """Returns when the stay has a place, which is its own from then on."""
         for each in self._same(stay, self._stays[: self._stays.index(stay)]):
             await each.ended.wait()
+        if stay.weightless:
+            return
         while stay.state == "waiting":
             async with self._entrance:  # first come, first served; who finds no place goes to the end of the queue
                 if await self._place_for(stay):
@@ -172,7 +200,7 @@ class ModelPool:
     async def _place_for(self, stay: Stay) -> bool:
         """Whether there is a place, made if need be. False after a while, so that others may try."""
         patient_until = time.monotonic() + self._settings.patience_s
-        while not self._has_room(stay):
+        while not self._has_room(stay.info):
             left = patient_until - time.monotonic()
             leaver = self._least_recent(also_used=left <= 0)
             if leaver is not None:
@@ -209,7 +237,7 @@ class ModelPool:
         """Other stays of the same model."""
         return [each for each in among if each.info.name == stay.info.name and each is not stay]
 
-    def _has_room(self, stay: Stay) -> bool:
+    def _has_room(self, info: ModelInfo) -> bool:
         others = [each for each in self._stays if each.present]
         if self._settings.max_loaded is not None and len(others) >= self._settings.max_loaded:
             return False
@@ -217,18 +245,18 @@ class ModelPool:
         loaded = sum(each.info.memory_bytes for each in others) - arriving
         free = self._budget.free(loaded, arriving)
         # With nothing else to unload, the loader itself says whether it fits.
-        return not others or free is None or stay.info.memory_bytes <= free
+        return not others or free is None or info.memory_bytes <= free
 
     def _least_recent(self, *, also_used: bool) -> Stay | None:
         """Whose place is taken next; with `also_used` those with requests too, once no other one is left."""
-        ready = [each for each in self._stays if each.state == "ready" and not each.closing]
+        ready = [each for each in self._stays if each.present and each.state == "ready" and not each.closing]
         idle = [each for each in ready if each.idle]
         leavers = idle or (ready if also_used else [])
         return min(leavers, key=lambda each: each.used_at or each.began, default=None)
 
     async def _squeeze(self) -> bool:
         """A model did not fit: close all idle ones. False where there was none."""
-        idle = [each for each in self._stays if each.idle]
+        idle = [each for each in self._stays if each.idle and each.present]
         await asyncio.gather(*(each.close() for each in idle))
         return bool(idle)
 
@@ -247,6 +275,16 @@ class ModelPool:
                 slot.stay, slot.error = None, stay.error
         self._change.set()
 
+    def _ttl_s(self, slot: _Slot) -> float:
+        """What takes no memory need not be unloaded."""
+        return 0.0 if slot.offer.weightless else self._settings.ttl_s
+
+    def _info(self, slot: _Slot) -> ModelInfo:
+        """Of what is answered elsewhere it changes while it is open: it may be down."""
+        stay = slot.stay
+        now = slot.offer.weightless and stay is not None and stay.state == "ready"
+        return stay.opened.result().info if now and stay is not None else slot.info
+
     def _describe(self, slot: _Slot) -> ServedModel:
         stay = slot.stay
         state: State = "failed" if slot.error else "unloaded"
@@ -255,12 +293,12 @@ class ModelPool:
         users = stay.users if stay is not None else 0
         used_at = None if slot.used_at is None else time.monotonic() - slot.used_at
         return ServedModel(
-            info=slot.info,
+            info=self._info(slot),
             state=state,
             progress=stay.progress if stay is not None else 0.0,
             error=slot.error,
             active=users,
             idle_s=0.0 if users else used_at,
-            ttl_s=self._settings.ttl_s or None,
+            ttl_s=self._ttl_s(slot) or None,
             path=slot.offer.path,
         )

@@ -35,9 +35,11 @@ class Stay:
         enter: Callable[["Stay"], Awaitable[None]],
         squeeze: Callable[[], Awaitable[bool]],
         changed: Callable[["Stay"], None],
+        weightless: bool = False,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.info = info  # as planned, then the engine's
+        self.weightless = weightless
         self.state: Literal["waiting", "loading", "ready"] = "waiting"
         self.progress = 0.0
         self.users = 0
@@ -58,7 +60,7 @@ class Stay:
     @property
     def present(self) -> bool:
         """Whether it takes memory."""
-        return self.state != "waiting" and not self.ended.is_set()
+        return not self.weightless and self.state != "waiting" and not self.ended.is_set()
 
     @property
     def idle(self) -> bool:

@@ -33,6 +33,13 @@ MIGRATIONS: Final = (
     """CREATE TABLE texts (
         request_id TEXT PRIMARY KEY, time REAL NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL
     ) STRICT""",
+    # Of those of a route, the one that answered; and what engines elsewhere have charged.
+    "ALTER TABLE calls ADD COLUMN engine TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE calls ADD COLUMN spent_usd REAL NOT NULL DEFAULT 0",
+    # Of a route's attempts that nobody has seen: they are in no other figure, but count for the key's day.
+    "ALTER TABLE calls ADD COLUMN thrown_tokens INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX calls_by_key",
+    "CREATE INDEX calls_by_key ON calls (key, time, request_id, prompt_tokens, completion_tokens, thrown_tokens)",
 )
 
 

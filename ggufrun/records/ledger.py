@@ -54,6 +54,13 @@ class Entry:
     finish_reason: str
     status: int
     usd: float | None
+    engine: str = ""  # of those of a route, the one that answered or was asked last
+    spent_usd: float = 0.0  # what engines elsewhere have charged, attempts that were thrown away included
+    thrown_tokens: int = 0  # of such attempts of a route; they are in no other figure, but count for the key's day
+
+    @property
+    def all_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens + self.thrown_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ _REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.DataError, O
 COLUMNS: Final = tuple(field.name for field in fields(Entry))
 _INSERT: Final = f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _INSERT_TEXT: Final = "INSERT OR IGNORE INTO texts (request_id, time, prompt, answer) VALUES (?, ?, ?, ?)"
-_TODAY: Final = """SELECT coalesce(sum(prompt_tokens + completion_tokens), 0) FROM calls
+_TODAY: Final = """SELECT coalesce(sum(prompt_tokens + completion_tokens + thrown_tokens), 0) FROM calls
     WHERE key = ? AND time >= ? AND request_id NOT IN (SELECT value FROM json_each(?))"""
 _RECENT: Final = """SELECT key, completion_tokens FROM calls
     WHERE id > (SELECT max(id) FROM calls) - ? AND status = 200 AND completion_tokens > 0 ORDER BY id"""
@@ -127,7 +134,7 @@ class Ledger:
             self._changed.notify()
 
     async def used_today(self, key: str) -> int:
-        """Prompt and completion tokens of the key since midnight UTC, by all processes that share the file.
+        """All tokens of the key since midnight UTC, by all processes that share the file.
 
         Of the calls that are not in the file yet, those of this process count too, as do those that run: with what they
         have used so far.
@@ -142,7 +149,7 @@ class Ledger:
         # One that is written meanwhile must not count twice.
         ids = json.dumps([*running, *(entry.request_id for entry in ours)])
         written = await asyncio.to_thread(self._sum, key, today * DAY_S, ids)
-        waiting = sum(entry.prompt_tokens + entry.completion_tokens for entry in ours)
+        waiting = sum(entry.all_tokens for entry in ours)
         return written + lost + waiting + sum(running.values())
 
     def close(self) -> None:
@@ -232,7 +239,7 @@ class Ledger:
         """Their tokens still count; `_changed` is held."""
         self._dropped += len(lines)
         for entry, _ in lines:
-            self._lost[entry.key, int(entry.time) // DAY_S] += entry.prompt_tokens + entry.completion_tokens
+            self._lost[entry.key, int(entry.time) // DAY_S] += entry.all_tokens
 
     def _complain(self, what: str, reason: str) -> None:
         """Once for each time that it fails, not for each try."""

@@ -1,4 +1,4 @@
-"""What the calls in the ledger add up to, by day, key or model. Reads the file beside the servers that write it."""
+"""What the calls in the ledger add up to, by day, key, model or engine. Reads beside the servers that write."""
 
 import sqlite3
 from array import array
@@ -12,21 +12,26 @@ from typing import Final, Literal
 from ggufrun.errors import OptionError
 from ggufrun.records.database import connect
 
-By = Literal["day", "key", "model"]
+By = Literal["day", "key", "model", "engine"]
 
 _NAMES: Final[dict[By, str]] = {
     "day": "date(time, 'unixepoch')",  # UTC, as the limits of tokens per day
     "key": "key",
     "model": "CASE WHEN quant = '' OR instr(upper(model), quant) THEN model ELSE model || ' ' || quant END",
+    "engine": "CASE WHEN engine = '' THEN model ELSE engine END",  # without a route a model is its own engine
 }
-_COLUMNS: Final = "prompt_tokens, cached_tokens, completion_tokens, ttft_s, tokens_per_s, usd"
+_COLUMNS: Final = "prompt_tokens, cached_tokens, completion_tokens, ttft_s, tokens_per_s, usd, spent_usd"
 
-_Call = tuple[int, int, int, float | None, float, float | None]
+_Call = tuple[int, int, int, float | None, float, float | None, float]
 
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """The calls of one day, key ("" for calls without one) or model. `usd` is None where no call had a price."""
+    """The calls of one day, key ("" for calls without one), model or engine.
+
+    `usd`: what the hosted model would have cost for all their tokens; None where no call had a price. `saved_usd`: what
+    of that was not spent.
+    """
 
     name: str
     calls: int
@@ -36,6 +41,8 @@ class UsageRow:
     ttft_s: float | None  # median; None: no call came to its first token
     tokens_per_s: float | None  # median, of the calls that had an answer
     usd: float | None
+    spent_usd: float
+    saved_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +58,14 @@ class _Sum:
     cached: int = 0
     completion: int = 0
     usd: float | None = None
+    spent: float = 0.0
     ttft: "array[float]" = field(default_factory=lambda: array("d"))
     speed: "array[float]" = field(default_factory=lambda: array("d"))
 
     def add(self, call: _Call) -> None:
-        prompt, cached, completion, ttft_s, tokens_per_s, usd = call
+        prompt, cached, completion, ttft_s, tokens_per_s, usd, spent = call
         self.calls += 1
+        self.spent += spent
         self.prompt, self.cached, self.completion = (
             self.prompt + prompt,
             self.cached + cached,
@@ -72,7 +81,9 @@ class _Sum:
     def row(self, name: str) -> UsageRow:
         ttft, speed = (median(values) if values else None for values in (self.ttft, self.speed))
         usd = None if self.usd is None else round(self.usd, 9)  # a token of the cheapest models is worth more
-        return UsageRow(name, self.calls, self.prompt, self.cached, self.completion, ttft, speed, usd)
+        spent = round(self.spent, 9)
+        saved = None if usd is None else round(usd - spent, 9)
+        return UsageRow(name, self.calls, self.prompt, self.cached, self.completion, ttft, speed, usd, spent, saved)
 
 
 def usage_report(path: Path, by: By, since: float = 0.0) -> UsageReport:

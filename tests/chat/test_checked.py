@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ggufrun.chat.answer_check import AnswerCheck
-from ggufrun.chat.checked import ATTEMPTS, WARMER
-from ggufrun.chat.compile import Compiler
+from ggufrun.chat.checked import ATTEMPTS
+from ggufrun.chat.compile import WARMER, Compiler
 from ggufrun.chat.constraints import GrammarFactory
 from ggufrun.chat.local import LocalChatModel
 from ggufrun.chat.types import (

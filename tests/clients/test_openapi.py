@@ -32,6 +32,7 @@ from ggufrun.records.chats import ChatStore
 from ggufrun.records.keys import KeyStore
 from ggufrun.records.ledger import Ledger
 from tests.api.scripted import client_of
+from tests.api.test_shadows import shadow_desk
 from tests.chat.test_templated import HERMES
 from tests.fakes import FakeService, FakeVocabulary
 
@@ -65,7 +66,15 @@ class Open:
         self.headers = {"Authorization": f"Bearer {self.keys.add('root', scope='admin')}"}
         settings = ServerSettings(allowed_hosts=("testserver",))  # what schemathesis calls it
         self.app = create_app(
-            Gateway(OneModel(chat_model()), settings, Metrics(), self.keys, self.ledger, chats=self.chats)
+            Gateway(
+                OneModel(chat_model()),
+                settings,
+                Metrics(),
+                self.keys,
+                self.ledger,
+                chats=self.chats,
+                shadows=shadow_desk(folder),
+            )
         )
         self.schema: BaseSchema = schemathesis.openapi.from_asgi("/openapi.json", self.app)
         self.document: dict[str, Any] = dict(self.schema.raw_schema)
@@ -103,8 +112,15 @@ def test_every_route_that_generates_documents_its_errors(api: Open) -> None:
         responses = api.document["paths"][path]["post"]["responses"]
         assert {"200", "400", "401", "403", "413", "422", "429", "500", "503"} <= set(responses), path
         assert "text/event-stream" in responses["200"]["content"], path
+        assert {"x-ggufrun-engine", "x-ggufrun-why"} <= responses["200"]["headers"].keys(), path
         for status, response in responses.items():
             assert response["content"]["application/json"]["schema"].get("$ref"), (path, status)
+
+
+def test_requests_that_may_escalate_document_the_header(api: Open) -> None:
+    for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses"):
+        parameters = api.document["paths"][path]["post"]["parameters"]
+        assert ("x-ggufrun-escalate", "header") in [(each["name"], each["in"]) for each in parameters], path
 
 
 def test_the_document_says_what_stands_in_front_of_the_routes(api: Open) -> None:

@@ -37,9 +37,10 @@ def make_engine(
     grammars: GrammarCompiler | None = None,
     store: PrefixStore | None = None,
     encoder: PictureEncoder | None = None,
+    computing: Callable[[int, bool], None] | None = None,
 ) -> Engine:
     compiler = grammars or GrammarCompiler.__new__(GrammarCompiler)  # no request of these tests has a grammar
-    return Engine(backend, settings, compiler, store, encoder, clock=Clock(backend))
+    return Engine(backend, settings, compiler, store, encoder, clock=Clock(backend), computing=computing)
 
 
 def record(outcomes: dict[int, Outcome], events: Sequence[EngineEvent]) -> None:

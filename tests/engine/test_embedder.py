@@ -93,6 +93,15 @@ def test_a_vector_without_a_direction_fails_its_own_request(backend: FakeBackend
     assert isinstance(events[1], Failed) and events[2] == Embedded(2, (vector(3),)) and backend.resets == 0
 
 
+def test_the_rows_of_each_batch_are_told_before_it_is_computed(backend: FakeBackend) -> None:
+    told: list[tuple[int, bool, int]] = []
+    embedder = Embedder(backend, lambda rows, answered: told.append((rows, answered, len(backend.batches))))
+    embedder.submit(request(1, 8, 8, 3))
+    run(embedder)
+    rows = [sum(batch) for batch in backend.batches]
+    assert told == [(count, True, number) for number, count in enumerate(rows)] and sum(rows) == 19
+
+
 def test_a_cancelled_request_takes_no_more_batches(backend: FakeBackend) -> None:
     embedder = Embedder(backend)
     embedder.submit(request(1, *[8] * 5))

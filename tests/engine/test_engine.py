@@ -238,3 +238,18 @@ def test_a_prompt_that_does_not_fit_fails_without_touching_the_model() -> None:
 def test_a_quiet_moment_needs_no_grammars() -> None:
     """A vocabulary without an end token cannot have any, and must not end the worker for it."""
     assert make_engine(FakeBackend(), SMALL).idle() is False
+
+
+def test_what_is_computed_is_told_before_it_is() -> None:
+    """Chunks of a prompt have no outputs but the last: nothing is waited for where other machines compute them."""
+    backend = FakeBackend(context=200)
+    told: list[tuple[int, bool]] = []
+
+    def hear(rows: int, answered: bool) -> None:
+        assert len(backend.batches) == len(told)
+        told.append((rows, answered))
+
+    engine = make_engine(backend, replace(SMALL, batch=16, drafting=False), computing=hear)
+    engine.submit(GenerationRequest(1, tuple(range(1, 41)), max_tokens=3))
+    run(engine)
+    assert told == [(16, False), (16, False), (8, True), (1, True), (1, True)]

@@ -113,7 +113,7 @@ def test_files_that_are_no_models(home: Home, tmp_path: Path) -> None:
 
 def test_a_projector_beside_the_file(home: Home, shape: Shapes, tmp_path: Path) -> None:
     model = tmp_path / "model.gguf"
-    model.symlink_to(shape("dense"))
+    model.symlink_to(shape("dense", tekken=True))
     projector(tmp_path / "mmproj-F16.gguf", 512)
     weights = sum(tensor.size or 0 for tensor in read_header(tmp_path / "mmproj-F16.gguf").tensors)
     told = fit(home, str(model), "--gpu", "8GiB")
@@ -127,12 +127,25 @@ def test_a_projector_beside_the_file(home: Home, shape: Shapes, tmp_path: Path) 
     assert without["mmproj_bytes"] == 0 and without["options"].endswith("--mmproj none")
 
 
+def test_a_projector_of_a_model_whose_prompts_have_no_images_is_not_counted(
+    home: Home, shape: Shapes, tmp_path: Path
+) -> None:
+    """As `serve` and `run` do it, which leave it out, or refuse it where it was given."""
+    blind = tmp_path / "blind.gguf"
+    blind.symlink_to(shape("dense"))
+    projector(tmp_path / "mmproj-F16.gguf", 512)
+    assert fit(home, str(blind))["mmproj_bytes"] == 0
+    done = home.ggufrun("fit", str(blind), "--mmproj", str(tmp_path / "mmproj-F16.gguf"))
+    assert done.returncode == 2 and "blind cannot see images: its" in done.stderr
+
+
 def test_a_projector_given_by_hand(home: Home, shape: Shapes, tmp_path: Path) -> None:
     projector(tmp_path / "eyes.gguf", 512)
     projector(tmp_path / "others.gguf", 64)
-    told = fit(home, str(shape("dense")), "--gpu", "8GiB", "--mmproj", str(tmp_path / "eyes.gguf"))
+    model = str(shape("dense", tekken=True))
+    told = fit(home, model, "--gpu", "8GiB", "--mmproj", str(tmp_path / "eyes.gguf"))
     assert told["mmproj_bytes"] > PICTURES and f"--mmproj {tmp_path}/eyes.gguf" in told["options"]
-    done = home.ggufrun("fit", str(shape("dense")), "--mmproj", str(tmp_path / "others.gguf"))
+    done = home.ggufrun("fit", model, "--mmproj", str(tmp_path / "others.gguf"))
     assert done.returncode == 2 and "makes embeddings of 64 numbers" in done.stderr
 
 

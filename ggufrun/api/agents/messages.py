@@ -13,7 +13,7 @@ from ggufrun.api.agents.replies import AnthropicErrorReply, AnthropicReply, Inpu
 from ggufrun.api.calls.call import Begun, Call
 from ggufrun.api.calls.respond import respond
 from ggufrun.api.conversation.fields import check_fields
-from ggufrun.api.docs import Responses, answers, errors, example
+from ggufrun.api.docs import ESCALATES, Responses, answers, errors, example
 from ggufrun.api.errors import anthropic_envelope
 from ggufrun.chat.types import ModelInfo
 
@@ -76,6 +76,7 @@ class MessageForm:
     tags=["agents"],
     summary="Answer a conversation, in Anthropic's API",
     responses=answers(AnthropicReply, _EXAMPLE, _STREAM) | _errors(),
+    openapi_extra=ESCALATES,
 )
 async def messages(body: MessagesBody, call: Begun) -> Response:
     """One answer, or with `stream: true` server-sent events. The key may come as `x-api-key`."""

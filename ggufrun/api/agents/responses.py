@@ -16,7 +16,7 @@ from ggufrun.api.agents.responses_tools import called_names
 from ggufrun.api.calls.call import Begun, Call
 from ggufrun.api.calls.respond import respond
 from ggufrun.api.conversation.fields import check_fields
-from ggufrun.api.docs import Responses, answers, errors
+from ggufrun.api.docs import ESCALATES, Responses, answers, errors
 from ggufrun.chat.types import ModelInfo
 from ggufrun.errors import RequestError
 
@@ -84,6 +84,7 @@ class ResponseForm:
     tags=["agents"],
     summary="Answer a conversation, in OpenAI's Responses API",
     responses=answers(ResponseReply, _EXAMPLE, _STREAM),
+    openapi_extra=ESCALATES,
 )
 async def responses(body: ResponsesBody, call: Begun) -> Response:
     """One answer, or with `stream: true` server-sent events; a stream's last event has the whole response."""

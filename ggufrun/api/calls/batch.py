@@ -34,6 +34,7 @@ async def _together(model: ChatModel, requests: Sequence[TextRequest], meter: Me
     meters = [Meter() for _ in requests]
     ends: list[Completed] = []
     async with AsyncExitStack() as open_answers:
+        open_answers.callback(_add_up, meter, meters)  # behind all: some count what they charge when they are closed
         n = requests[0].options.n  # the same for all
         with model.reserve(len(requests) * n, "n" if n > len(requests) else "prompt") as reserved:
             answers = [reserved.complete(request, each) for request, each in zip(requests, meters, strict=True)]
@@ -63,6 +64,9 @@ def _add_up(total: Meter, meters: Sequence[Meter]) -> None:
     total.prompt_tokens = sum(each.prompt_tokens for each in meters)
     total.cached_tokens = sum(each.cached_tokens for each in meters)
     total.completion_tokens = sum(each.completion_tokens for each in meters)
+    total.engine, total.why = meters[0].engine, meters[0].why  # of all: they have their places on one engine
+    total.spent_usd = sum(each.spent_usd for each in meters)
+    total.thrown_tokens = sum(each.thrown_tokens for each in meters)
     total.ttft_s = min((each.ttft_s for each in meters if each.ttft_s is not None), default=None)
 
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -39,6 +40,9 @@ from ggufrun.records.keys import Key
 from ggufrun.records.ledger import DAY_S, Entry
 
 _bearer = HTTPBearer(auto_error=False, description="Any key works until one is made with `ggufrun keys add`.")
+ENGINE_HEADER: Final = "x-ggufrun-engine"
+WHY_HEADER: Final = "x-ggufrun-why"
+_PLAIN: Final = " !#$&'()*+,/:;=@[]^`{|}"  # what stays as it is in a header
 _CALL = "ggufrun.call"  # its place in the scope
 _prompts = logging.getLogger("ggufrun.prompts")  # silent without --log-prompts
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -98,6 +102,14 @@ class Call:
         cost = self.cost_usd()
         return {} if cost is None else {"x-ggufrun-cost-usd": f"{cost:.8f}"}
 
+    def route_headers(self) -> dict[str, str]:
+        """Which engine answers, and why, where a route has chosen it.
+
+        Files are called as people like, but a header is ASCII.
+        """
+        engine = quote(self.meter.engine, safe=_PLAIN)
+        return {ENGINE_HEADER: engine, WHY_HEADER: self.meter.why} if self.meter.why else {}
+
     def watch(self, event: ChatEvent) -> None:
         """Take note of how the answer ends; the last event closes the call."""
         if isinstance(event, ChoiceFinished):
@@ -139,14 +151,18 @@ class Call:
             finish_reason=reason,
             status=status,
             usd=self.cost_usd(),
+            engine=self.meter.engine,
+            spent_usd=self.meter.spent_usd,
+            thrown_tokens=self.meter.thrown_tokens,
         )
         access = access_of(self.request.scope)
         access.status, access.model, access.key = status, entry.model, entry.key
+        access.engine, access.why = self.meter.engine, self.meter.why
         access.tokens = f"{entry.prompt_tokens}+{entry.completion_tokens}" if entry.prompt_tokens else ""
         text = self.transcript.text() if self.transcript else None
         if text is not None:
             _prompts.info("%s asked %s answered %s", self.id, text.prompt, text.answer)
-        self.gateway.metrics.record(entry)
+        self.gateway.metrics.record(entry, self.meter.why)
         if self.gateway.ledger is not None and entry.model:
             self.gateway.ledger.record(entry, text)
 
@@ -165,7 +181,7 @@ class Call:
             used = await ledger.used_today(self.key.name)
             if used >= self.key.tokens_per_day:
                 raise QuotaUsed(self.key.name, self.key.tokens_per_day, used, ceil(DAY_S - time.time() % DAY_S))
-            ledger.begin(self.id, self.key.name, lambda: self.meter.prompt_tokens + self.meter.completion_tokens)
+            ledger.begin(self.id, self.key.name, lambda: self.meter.all_tokens)
 
 
 async def authorized(request: Request, _: Credentials) -> Key | None:

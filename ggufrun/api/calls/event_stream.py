@@ -5,8 +5,9 @@ One that stays and reads no more has left, too: it would hold its model for ever
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from starlette.responses import Response
@@ -28,8 +29,13 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, lines: AsyncGenerator[str, None], resources: AsyncExitStack) -> None:
-        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+    def __init__(
+        self,
+        lines: AsyncGenerator[str, None],
+        resources: AsyncExitStack,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **headers})
         del self.headers["content-length"]
         self._lines, self._resources = lines, resources
         self._sent_at = 0.0  # when the last send began

@@ -4,9 +4,10 @@ Used by every endpoint that generates; what the reply looks like is its `Form`'s
 """
 
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 from fastapi.responses import JSONResponse, Response
 
@@ -15,9 +16,10 @@ from ggufrun.api.calls.call import Call
 from ggufrun.api.calls.event_stream import EventStream, unless_left
 from ggufrun.api.errors import reply_to
 from ggufrun.api.images.images import linked
-from ggufrun.chat.types import ChatEvent, ChoiceFinished, Completed, ModelInfo
+from ggufrun.chat.types import ChatEvent, ChatRequest, ChoiceFinished, Completed, ModelInfo
 from ggufrun.errors import GgufrunError
 
+ESCALATE_HEADER: Final = "x-ggufrun-escalate"
 _log = logging.getLogger(__name__)
 
 
@@ -58,6 +60,8 @@ class Form(Protocol):
 
 async def respond(call: Call, model: str, request: Asked, form: Form, *, streamed: bool) -> Response:
     """Answer `request` with the model that `model` means. Request errors are raised before anything is sent."""
+    if isinstance(request, ChatRequest):
+        request = escalated(request, call.request.headers)
     call.ask(request)
     try:
         return await (_stream if streamed else _answer)(call, model, request, form)
@@ -73,7 +77,7 @@ async def respond(call: Call, model: str, request: Asked, form: Form, *, streame
 async def _answer(call: Call, model: str, request: Asked, form: Form) -> Response:
     """The whole answer as one body; a client that leaves stops its generation."""
     body = await unless_left(call.request.receive, _collect(call, model, request, form))
-    return JSONResponse(body, headers=call.cost_headers())
+    return JSONResponse(body, headers=call.cost_headers() | call.route_headers())
 
 
 async def _collect(call: Call, name: str, request: Asked, form: Form) -> dict[str, Any]:
@@ -89,6 +93,12 @@ async def _collect(call: Call, name: str, request: Asked, form: Form) -> dict[st
     return body.body()
 
 
+def escalated(request: ChatRequest, headers: Mapping[str, str]) -> ChatRequest:
+    """The request as its header wants it: a route may then give it to its last engine at once."""
+    wanted = headers.get(ESCALATE_HEADER, "").strip().lower() in ("1", "true")
+    return replace(request, escalate=True) if wanted else request
+
+
 async def brought(call: Call, request: Asked, info: ModelInfo) -> Asked:
     """The request with its images in it. Several raw prompts have none."""
     return request if isinstance(request, tuple) else await call.gateway.images.brought(request, info)
@@ -100,13 +110,24 @@ async def _stream(call: Call, name: str, request: Asked, form: Form) -> Response
         if linked(request):  # only what takes its time is watched: that costs a text's stream nothing
             request = await unless_left(call.request.receive, brought(call, request, model.info))
         events = await resources.enter_async_context(aclosing(complete(model, request, call.meter)))
-        first = await anext(events)  # raises what is wrong with the request
+        first = await _first(call, events, model.info)  # raises what is wrong with the request
         lines = _lines(call, first, events, form.stream(call, model.info))
         left = AsyncExitStack()
         left.callback(call.close, 499, "cancelled")  # where nothing has closed it by then
         left.push_async_exit(resources.pop_all())
-        return EventStream(lines, left)
+        return EventStream(lines, left, call.route_headers())
     raise AssertionError  # mypy cannot know that the stack lets errors through
+
+
+async def _first(call: Call, events: AsyncGenerator[ChatEvent, None], info: ModelInfo) -> ChatEvent:
+    """A route may take an answer's whole time until then, a remote its prompt's, and the client may leave meanwhile."""
+    if not info.engines and not info.elsewhere:
+        return await anext(events)
+
+    async def first() -> ChatEvent:
+        return await anext(events)
+
+    return await unless_left(call.request.receive, first())
 
 
 async def _lines(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ggufrun.chat.types import Completed, Logprob, Price
+from ggufrun.chat.types import Completed, Logprob, Meter, Price
 
 Json = dict[str, Any]
 
@@ -23,6 +23,11 @@ def usage_of(prompt: int, completion: int, cached: int, price: Price | None = No
         "prompt_tokens_details": {"cached_tokens": cached},
     }
     return counts | ({"cost_usd": price.usd(prompt, completion)} if price else {})
+
+
+def routed(meter: Meter) -> Json:
+    """Which engine answers, and why, where a route has chosen it; else nothing."""
+    return {"ggufrun": {"engine": meter.engine, "why": meter.why}} if meter.why else {}
 
 
 def cached_tokens(done: Completed) -> int:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ggufrun.api.calls.call import Call
+from ggufrun.api.calls.respond import escalated
+from ggufrun.api.calls.usage import routed
 from ggufrun.api.chats.answer import Answer
 from ggufrun.api.chats.owned import Owned
 from ggufrun.api.chats.question import Question
@@ -30,7 +32,8 @@ class Answering:
     """Of one run. `call` is its own from now on."""
 
     def __init__(self, chats: Owned, call: Call, question: Question, request: ChatRequest) -> None:
-        self._chats, self._call, self._question, self._request = chats, call, question, request
+        self._chats, self._call, self._question = chats, call, question
+        self._request = escalated(request, call.request.headers)
         self._answer: Answer | None = None  # None: not begun
         self._first_token: float | None = None  # when it came
         self._dirty = False  # something of it is not stored
@@ -71,6 +74,7 @@ class Answering:
         kept = {name: value for name, value in question.answer.meta.items() if name == "thinking_ms"}
         context = {"context": first.context} if isinstance(first, Started) else {}  # readers show how much is used
         meta = {"state": "running", "run": run.id, "model": info.name, **context, **kept}
+        meta |= routed(self._call.meter)
         message = replace(question.answer, meta=meta)
         await run.undisturbed(asyncio.to_thread(self._store, run, message))
         self._answer = Answer(message, info.price)

@@ -35,7 +35,8 @@ class Exchange(BaseModel):
 
 class Counted(BaseModel):
     model: str
-    count: int | None = Field(description="As `usage.prompt_tokens` would be. null: the model is not loaded.")
+    count: int | None = Field(description="As `usage.prompt_tokens` would be. null: not loaded, or nobody can say.")
+    loaded: bool = Field(description="Whether the model is: without a count, it is one that counts none then.")
     context: int = Field(description="What there is, the answer included.")
     context_train: int = Field(description="What the model could have; 0: unknown.")
     parts: list[int | None] = Field(description="Of each part of the new message's content.")

@@ -13,7 +13,7 @@ from ggufrun.api.chats.owned import Chats, Owned, refused
 from ggufrun.api.chats.question import question_of
 from ggufrun.api.gateway import Gateway, gateway_of
 from ggufrun.chat.tool_check import check_schemas
-from ggufrun.errors import Forbidden
+from ggufrun.errors import Forbidden, ModelLacks
 from ggufrun.records.chats import Chat
 from ggufrun.records.keys import Key
 
@@ -45,15 +45,24 @@ async def _counted(chat: Chat, body: CountBody, chats: Owned, key: Key | None, g
     if key is not None and not key.may_use(found.names):
         raise Forbidden(f"The key {key.name!r} may not use {info.name}.", "Ask for one of its models.")
     counted = Counted(
-        model=info.name, count=None, context=info.context, context_train=info.context_train, parts=[], exchanges=None
+        model=info.name,
+        count=None,
+        loaded=found.state == "ready",
+        context=info.context,
+        context_train=info.context_train,
+        parts=[],
+        exchanges=None,
     )
     request = question.body().to_request()
-    if found.state != "ready":
+    if not counted.loaded:
         check_schemas(request.tools)
         return counted
     async with gateway.models.lease(info.name) as model:
         count = partial(gateway.images.count, model, known={})  # an image is counted several times, and fetched once
-        counted.count = await count(request)
+        try:
+            counted.count = await count(request)
+        except ModelLacks:  # a remote that tells nobody its tokens
+            return counted
         if body.message is not None:
             counted.parts = await parts_of(count, body.message.content)
         if body.exchanges:

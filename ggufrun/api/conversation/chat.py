@@ -12,7 +12,7 @@ from ggufrun.api.conversation.chat_stream import ChatStream
 from ggufrun.api.conversation.fields import check_fields
 from ggufrun.api.conversation.replies import ChatCompletion, answer_example, stream_example
 from ggufrun.api.conversation.wire import ChatCompletionBody
-from ggufrun.api.docs import answers
+from ggufrun.api.docs import ESCALATES, answers
 from ggufrun.chat.types import ModelInfo
 
 router = APIRouter()
@@ -32,7 +32,7 @@ class ChatForm:
         )
 
     def body(self, call: Call, info: ModelInfo) -> ChatBody:
-        return ChatBody(info.name, self.choices, call.dialect, info.price)
+        return ChatBody(info.name, self.choices, call.dialect, info.price, call.meter)
 
 
 @router.post(
@@ -40,6 +40,7 @@ class ChatForm:
     tags=["chat"],
     summary="Answer a conversation",
     responses=answers(ChatCompletion, answer_example(_MODEL, "Paris."), stream_example(_MODEL, "Paris")),
+    openapi_extra=ESCALATES,
 )
 async def chat_completions(body: ChatCompletionBody, call: Begun) -> Response:
     """One answer, or with `stream: true` server-sent events that end with `data: [DONE]`."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from ggufrun.api.calls.dialect import Dialect
-from ggufrun.api.calls.usage import Json, logprobs, timings, usage
+from ggufrun.api.calls.usage import Json, logprobs, routed, timings, usage
 from ggufrun.api.conversation.chat_stream import finish_reason, thinking_chunk
 from ggufrun.chat.types import (
     ChatEvent,
@@ -14,6 +14,7 @@ from ggufrun.chat.types import (
     ChoiceFinished,
     Completed,
     Logprob,
+    Meter,
     Price,
     TextDelta,
     ThinkingDelta,
@@ -61,9 +62,15 @@ class ChatBody:
     """Collects the events of one answer."""
 
     def __init__(
-        self, model: str, choices: int, dialect: Dialect = Dialect.MISTRAL, price: Price | None = None
+        self,
+        model: str,
+        choices: int,
+        dialect: Dialect = Dialect.MISTRAL,
+        price: Price | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._model, self._dialect, self._price = model, dialect, price
+        self._meter = meter or Meter()
         self._count = choices  # not checked yet: nothing may be made of this size
         self._choices: defaultdict[int, _Choice] = defaultdict(_Choice)
         self._done: Completed | None = None
@@ -80,7 +87,8 @@ class ChatBody:
         head = {"id": uuid.uuid4().hex, "object": "chat.completion", "created": int(time.time()), "model": self._model}
         body = head | {"choices": [self._shown(i, self._choices[i]) for i in range(self._count)]}
         done = self._done
-        return body | ({"usage": usage(done, self._price), "timings": timings(done)} if done else {})
+        body |= {"usage": usage(done, self._price), "timings": timings(done)} if done else {}
+        return body | routed(self._meter)
 
     def _shown(self, index: int, choice: _Choice) -> Json:
         return {

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from ggufrun.api.calls.usage import Json, timings, usage, usage_of
+from ggufrun.api.calls.usage import Json, routed, timings, usage, usage_of
 from ggufrun.api.errors import envelope_of
 from ggufrun.chat.types import ChoiceFinished, Completed, Meter, Price, PromptProcessed, Started
 
@@ -44,7 +44,7 @@ class StreamEnd:
                 yield f": {event.done} of {event.total} prompt tokens processed"
             case Completed():
                 counts = usage(event, self._price)
-                yield from self._last_chunks({"usage": counts, "timings": timings(event)})
+                yield from self._last_chunks({"usage": counts, "timings": timings(event), **routed(self._meter)})
                 if self._include_usage:
                     yield self._line([], {"usage": counts})
 
@@ -57,7 +57,7 @@ class StreamEnd:
         used = self._meter
         prompt, cached = used.prompt_tokens or self._prompt_tokens, used.cached_tokens or self._cached_tokens
         counts = usage_of(prompt, used.completion_tokens, cached, self._price)
-        yield from self._last_chunks({"usage": counts, "error": envelope_of(error)["error"]})
+        yield from self._last_chunks({"usage": counts, "error": envelope_of(error)["error"], **routed(self._meter)})
 
     def _last_chunks(self, extra: Json) -> Iterator[str]:
         for number, end in enumerate(self._waiting, 1):

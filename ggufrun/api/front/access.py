@@ -1,5 +1,6 @@
 """The log of requests: one line each on the logger `ggufrun.access`. Never what was asked or answered, never a key."""
 
+import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ class Access:
     key: str = ""  # the key's name
     model: str = ""
     tokens: str = ""  # prompt+completion
+    engine: str = ""  # of those of a route, the one that answered or was asked last
+    why: str = ""
     quiet: bool = False  # not worth a line, unless a model was asked or the request is refused
     started: float = field(default_factory=time.perf_counter)
 
@@ -30,7 +33,10 @@ class Access:
             return
         more = "".join(
             f" {name}={value}"
-            for name, value in (("key", self.key), ("model", self.model), ("tokens", self.tokens))
+            for name, value in (
+                *(("key", self.key), ("model", self.model), ("tokens", self.tokens)),
+                *(("engine", self.engine), ("why", json.dumps(self.why) if self.why else "")),
+            )
             if value
         )
         path, took = quote(scope["path"], safe="/:@!$&'()*+,;=~"), 1e3 * (time.perf_counter() - self.started)

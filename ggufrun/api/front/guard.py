@@ -15,7 +15,7 @@ from ggufrun.api.front.body_limit import BodyLimit
 from ggufrun.api.front.host_check import HostCheck, manages
 from ggufrun.api.gateway import ServerSettings
 
-_EXPOSED = ("x-request-id", "retry-after", "x-should-retry", "x-ggufrun-cost-usd")
+_EXPOSED = ("x-request-id", "retry-after", "x-should-retry", "x-ggufrun-cost-usd", "x-ggufrun-engine", "x-ggufrun-why")
 _PAGE = b"ggufrun-page"  # asks for something every few seconds
 _log = logging.getLogger(__name__)
 

@@ -36,6 +36,9 @@ class ListedCall(BaseModel):
     finish_reason: str = Field(description='"cancelled", where its client left; the error\'s type, where it failed.')
     status: int
     usd: float | None = Field(description="What the hosted model would have cost; null: nobody knows.")
+    engine: str = Field(description='Of those of a route, the one that answered or was asked last; "": no route.')
+    spent_usd: float = Field(description="What engines elsewhere have charged.")
+    thrown_tokens: int = Field(description="Of a route's attempts that were thrown away; they count for the key's day.")
 
     @classmethod
     def of(cls, call: LoggedCall) -> "ListedCall":

@@ -3,6 +3,7 @@
 Labels take known values only: routes as they are declared, models that are served, statuses.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -45,14 +46,22 @@ class Metrics:
             buckets=_SPEED,
             registry=registry,
         )
+        self._routed = Counter(
+            "ggufrun_routed", "Answers of routes, by engine and why.", ("model", "engine", "why"), registry=registry
+        )
+        self._spent = Counter("ggufrun_spent_usd", "What engines elsewhere charge.", ("model",), registry=registry)
         self._loaded = Gauge("ggufrun_models_loaded", "Models in memory.", registry=registry)
         self._active = Gauge("ggufrun_active_requests", "Requests being answered.", ("model",), registry=registry)
 
-    def record(self, entry: Entry) -> None:
-        """Count a call that has ended."""
+    def record(self, entry: Entry, why: str = "") -> None:
+        """Count a call that has ended. `why`: what its reply says of the engine, where a route has chosen it."""
         self.count(entry.endpoint, entry.model, entry.status)
         if not entry.model:
             return
+        if why:
+            self._routed.labels(entry.model, entry.engine, re.split("[:;]", why)[0]).inc()
+        if entry.spent_usd:
+            self._spent.labels(entry.model).inc(entry.spent_usd)
         for kind, tokens in (
             ("prompt", entry.prompt_tokens),
             ("cached", entry.cached_tokens),

@@ -123,7 +123,7 @@ class TextForm:
         return TextStream(info.name, self.choices, include_usage=self.include_usage, price=info.price, meter=call.meter)
 
     def body(self, call: Call, info: ModelInfo) -> TextBody:
-        return TextBody(info.name, self.choices, info.price)
+        return TextBody(info.name, self.choices, info.price, call.meter)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ggufrun.api.calls.dialect import Dialect
-from ggufrun.api.calls.usage import Json, timings, usage
+from ggufrun.api.calls.usage import Json, routed, timings, usage
 from ggufrun.api.conversation.chat_stream import DONE, Envelope, finish_reason
 from ggufrun.api.conversation.stream_end import StreamEnd
 from ggufrun.chat.types import (
@@ -60,8 +60,8 @@ class _Choice:
 class TextBody:
     """Collects the events of one answer."""
 
-    def __init__(self, model: str, choices: int, price: Price | None = None) -> None:
-        self._envelope, self._price = Envelope(model, _OBJECT), price
+    def __init__(self, model: str, choices: int, price: Price | None = None, meter: Meter | None = None) -> None:
+        self._envelope, self._price, self._meter = Envelope(model, _OBJECT), price, meter or Meter()
         self._count = choices  # not checked yet: nothing may be made of this size
         self._choices: defaultdict[int, _Choice] = defaultdict(_Choice)
         self._done: Completed | None = None
@@ -80,7 +80,8 @@ class TextBody:
         body: Json = {"id": of.id, "object": _OBJECT, "created": of.created, "model": of.model}
         body["choices"] = [self._shown(index, self._choices[index]) for index in range(self._count)]
         done = self._done
-        return body | ({"usage": usage(done, self._price), "timings": timings(done)} if done else {})
+        body |= {"usage": usage(done, self._price), "timings": timings(done)} if done else {}
+        return body | routed(self._meter)
 
     def _shown(self, index: int, choice: _Choice) -> Json:
         logprobs = legacy_logprobs(choice.logprobs, Offsets()) if choice.logprobs else None

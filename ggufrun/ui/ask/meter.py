@@ -15,13 +15,14 @@ _BAR: Final = Markup(
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """`count` None: nobody knows, the model is not loaded."""
+    """`count` None: nobody knows, the model is not loaded, or it counts none."""
 
     model: str
     count: int | None
     context: int
     context_train: int = 0
     files: Sequence[tuple[str, int | None]] = ()  # names and tokens
+    loaded: bool = False  # whether the model is
     about: bool = False  # a sum of what was counted before and of what is typed since: a few tokens may be missing
 
     @property
@@ -31,7 +32,7 @@ class Used:
     @property
     def is_full(self) -> bool:
         """There would be no room for an answer."""
-        return self.count is not None and self.count >= self.context
+        return self.count is not None and 0 < self.context <= self.count
 
     @property
     def is_near(self) -> bool:
@@ -78,12 +79,19 @@ def _larger(used: Used) -> str:
 
 def _bar(used: Used) -> Markup:
     if used.count is None:
-        return Markup('<span class="words">{}</span>').format(
-            f"{used.model} is not loaded: tokens are counted once it is. Its context holds {used.context:,}."
-        )
+        return Markup('<span class="words">{}</span>').format(_uncounted(used))
+    if not used.context:
+        return Markup('<span class="words">{}</span>').format(f"{used.count:,} tokens; {used.model} has no known limit")
     words = f"{'about ' if used.about else ''}{used.count:,} of {used.context:,} tokens of context ({used.share:.0%})"
     percent = min(100, round(100 * used.share))
     return _BAR.format(most=used.context, count=used.count, percent=percent, words=words)
+
+
+def _uncounted(used: Used) -> str:
+    held = f" Its context holds {used.context:,}." if used.context else ""  # some engines elsewhere do not say it
+    if used.loaded:
+        return f"{used.model} is answered elsewhere, by an engine that does not count this beforehand.{held}"
+    return f"{used.model} is not loaded: tokens are counted once it is.{held}"
 
 
 def _files(used: Used) -> Markup:

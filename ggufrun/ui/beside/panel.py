@@ -24,6 +24,7 @@ from ggufrun.ui.blind.booth import Booth
 from ggufrun.ui.blind.voting import Voting
 from ggufrun.ui.errors import ApiError, shown, warn
 from ggufrun.ui.measured.panel import measured_panel
+from ggufrun.ui.shadow.panel import shadow_panel
 from ggufrun.ui.shared import Shared, now
 
 _log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def beside_tab(shared: Shared, tab: gr.Tab) -> None:
     _Panel(shared, asking, bar, voting, way, columns, markdown, *states).connect(tab)
     voting.connect()
     measured_panel(shared)
+    shadow_panel(shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class _Panel:
 
     async def raced(self, data: Changes, request: gr.Request) -> AsyncIterator[Changes]:
         """One event for all columns: each one's own would update the page as often."""
-        question = self.asking.question(data, data[self.shared.settings] or {})
+        question = self.asking.question(data, data[self.shared.settings].now)
         names = [data[column.model] for column in self.columns[: data[self.count]]]
         ballot, blind = data[self.booth.ballot], data[self.booth.blind]
         if wrong := _missing(question.prompt, names) or (self.booth.lacks(names) if blind else ""):

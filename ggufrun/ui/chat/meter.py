@@ -52,6 +52,9 @@ def _used(answer: Said) -> Iterator[tuple[str, str]]:
         yield "Tokens of the prompt that were not computed again", f"{cached:,.0f} cached"
     if (cost := _number(usage, "cost_usd")) is not None:
         yield "What the last answer would have cost on the hosted API", f"${cost:.6f} hosted"
+    routed = _mapping(answer.meta.get("ggufrun"))
+    if isinstance(engine := routed.get("engine"), str) and isinstance(why := routed.get("why"), str) and engine:
+        yield f"Why this engine of the route has answered: {why[:300]}", f"by {engine[:100]}"
 
 
 def _context(used: int, context: int) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""Remote engines as chat models: vLLM, llama-server, another ggufrun, Mistral's API, and what speaks like OpenAI"""
