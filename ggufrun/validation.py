@@ -1,7 +1,8 @@
 """One sentence for the user out of pydantic's report on a TOML table: the key, what is wrong, and the nearest key."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -10,6 +11,19 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
     """The known names that a mistyped one may have meant, best first, upper and lower case alike."""
     spelled = {candidate.lower(): candidate for candidate in known}
     return tuple(spelled[match] for match in get_close_matches(name.lower(), spelled, count, cutoff=0.5))
+
+
+def named_tables(tables: Mapping[str, Any], keys: Collection[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and tables, where names may have dots: TOML nests at the dot of `[remotes.gpu-1.lan]`.
+
+    `keys` are those that a table may have, some of which may be tables themselves: by one of them it is known as one.
+    """
+    for key, value in tables.items():
+        nested = isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values())
+        if nested and not value.keys() & set(keys):
+            yield from named_tables(value, keys, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def first_problem(error: ValidationError, known: Iterable[str], secret: Iterable[str] = ()) -> str:

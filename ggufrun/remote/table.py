@@ -1,16 +1,16 @@
 """`[remotes.NAME]` of ggufrun.toml, and `--remote NAME=URL`, which wins over the table of its name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ggufrun.chat.types import Price
 from ggufrun.errors import OptionError
 from ggufrun.remote.settings import Kind, RemoteSettings
-from ggufrun.validation import first_problem
+from ggufrun.validation import first_problem, named_tables
 
 _SECRET: Final = ("url", "key_env")
 _Text = Annotated[str, Field(min_length=1)]
@@ -44,7 +44,7 @@ def remotes(path: Path, tables: object) -> dict[str, RemoteSettings]:
     """What `remotes` is in the document, by name. OptionError names the file and the key that is wrong."""
     if not isinstance(tables, dict):
         raise OptionError(f"{path}: 'remotes' is not a table.", "Write [remotes.NAME] above a remote's settings.")
-    return {name: _remote(path, name, table) for name, table in _flattened(tables)}
+    return {name: _remote(path, name, table) for name, table in named_tables(tables, _Table.model_fields)}
 
 
 def with_flags(written: Mapping[str, RemoteSettings], flags: Sequence[str]) -> dict[str, RemoteSettings]:
@@ -61,16 +61,6 @@ def with_flags(written: Mapping[str, RemoteSettings], flags: Sequence[str]) -> d
         own = found.get(name)
         found[name] = RemoteSettings(name, url) if own is None else replace(own, url=url)
     return found
-
-
-def _flattened(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and tables. TOML nests at the dot of `[remotes.gpu-1.lan]`; only `charges` is a table of a remote."""
-    for key, value in tables.items():
-        nested = isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values())
-        if nested and not value.keys() & _Table.model_fields.keys():
-            yield from _flattened(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _remote(path: Path, name: str, values: object) -> RemoteSettings:

@@ -4,15 +4,15 @@ Whether the engines exist is known where they are served: see `checking`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ggufrun.errors import OptionError
-from ggufrun.validation import first_problem, nearest
+from ggufrun.validation import first_problem, named_tables, nearest
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,99}")  # as models are called
 
@@ -123,17 +123,7 @@ def routes(path: Path, tables: object) -> dict[str, RouteSettings]:
     """What `routes` is in the document, by name. OptionError names the file and the key that is wrong."""
     if not isinstance(tables, dict):
         raise OptionError(f"{path}: 'routes' is not a table.", 'Write [routes."NAME"] above a route\'s settings.')
-    return {name: _route(path, name, table) for name, table in _flattened(tables)}
-
-
-def _flattened(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and tables. TOML nests at the dot of `[routes.mistral-3.5]`, and a route has tables of its own."""
-    for key, value in tables.items():
-        nested = isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values())
-        if nested and not value.keys() & _Table.model_fields.keys():
-            yield from _flattened(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+    return {name: _route(path, name, table) for name, table in named_tables(tables, _Table.model_fields)}
 
 
 def _route(path: Path, name: str, values: object) -> RouteSettings:
