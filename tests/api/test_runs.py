@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from ggufrun.api.calls.respond import ESCALATE_HEADER
 from ggufrun.chat.types import (
     ChatRequest,
     ChoiceFinished,
@@ -306,3 +307,13 @@ async def test_what_a_server_that_died_was_answering_is_stopped_at_the_next_star
             found = (await restarted.client.get(CHATS, params={"q": "quarter past"})).json()["data"]
             assert [each["id"] for each in found] == [id]
             assert (await restarted.answered(id, "again"))["content"] == "fine"
+
+
+async def test_a_run_is_escalated_by_its_header(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as chats:
+        for value, wanted in (("1", True), ("0", False)):
+            body, headers = {"message": {"content": "Hi"}}, {ESCALATE_HEADER: value}
+            path = f"{CHATS}/{await chats.chat()}/runs"
+            (await chats.client.post(path, json=body, headers=headers)).raise_for_status()
+            request = chats.model.requests[-1]
+            assert isinstance(request, ChatRequest) and request.escalate is wanted

@@ -15,6 +15,7 @@ from ggufrun.remote.breaker import FAILURES
 from ggufrun.remote.probing import probed
 from ggufrun.remote.settings import RemoteSettings
 from ggufrun.remote_errors import RemoteBroke, RemoteDown, RemoteRefused, RemoteUnusable
+from tests.api.scripted import listening
 from tests.remote.asking_models import HELLO, events_of, opened, quick, text_of
 from tests.remote.raw_server import DONE, Reply, as_json, chunk, event, raw_server, said
 
@@ -182,6 +183,18 @@ async def test_who_leaves_between_two_tries_asks_no_more(monkeypatch: pytest.Mon
         assert isinstance((await events_of(model))[-2], ChoiceFinished), "nobody holds it up"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_before_the_remote_says_anything(stream: bool) -> None:
+    async with raw_server() as raw, opened(raw) as model, listening(model) as client_:
+        raw.replies = [Reply([None])]
+        body = {"model": "fast", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+        asking = asyncio.create_task(client_.post("/v1/chat/completions", json=body))
+        async with asyncio.timeout(30):
+            await raw.came.wait()
+            asking.cancel()
+            await raw.left.wait()
+
+
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTPS_PROXY"])
 async def test_a_proxy_that_is_none(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, f"nonsense://me:{KEY}@proxy:1")
@@ -209,6 +222,20 @@ async def test_half_a_key_is_hidden_too(monkeypatch: pytest.MonkeyPatch, caplog:
         with pytest.raises(Exception, match="bad key …") as caught:
             await events_of(model, HELLO)
     assert KEY[:12] not in f"{caught.value}{caplog.text}"
+
+
+async def test_no_page_of_the_server_has_the_key_or_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMOTE_KEY", KEY)
+    async with raw_server() as raw, opened(raw, key_env="REMOTE_KEY") as model, listening(model) as front:
+        raw.replies = [as_json({"error": f"Incorrect key: {KEY}"}, 401)]
+        body = {"model": "fast", "messages": [{"role": "user", "content": "Hi"}]}
+        shown = [await front.post("/v1/chat/completions", json=body)]
+        paths = ("/v1/models", "/v1/models/fast", "/metrics", "/health", "/ggufrun/v1/models", "/openapi.json")
+        shown += [await front.get(path) for path in paths]
+    assert "fast" in shown[1].text and shown[0].status_code == 502
+    for reply in shown:
+        said_ = f"{reply.headers.raw}{reply.text}"
+        assert KEY not in said_ and "REMOTE_KEY" not in said_ and raw.url.removeprefix("http://") not in said_
 
 
 async def test_infinite_log_probabilities_can_be_written() -> None:

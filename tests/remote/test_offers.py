@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ggufrun.chat.types import ModelInfo
+from ggufrun.commandline.opening import opened as opened_by_name
 from ggufrun.commandline.remotes import remote_offers
 from ggufrun.errors import OptionError
 from ggufrun.pool.offer import Offer, PoolSettings
@@ -12,6 +13,7 @@ from ggufrun.pool.pool import ModelPool
 from ggufrun.remote.breaker import FAILURES
 from ggufrun.remote.settings import RemoteSettings
 from ggufrun.remote_errors import RemoteDown, RemoteUnusable
+from ggufrun.settings import EngineOverrides, ModelOverrides
 from tests.remote.asking_models import events_of, text_of
 from tests.remote.raw_server import as_json, raw_server, said
 
@@ -63,3 +65,12 @@ async def test_it_takes_no_place_is_never_unloaded_and_says_that_it_is_down() ->
             assert down.info.note.startswith("down: it answers 500; tried again in") and not up.info.note
         finally:
             await pool.close()
+
+
+async def test_other_commands_know_it_by_its_name(tmp_path: Path) -> None:
+    """As `ggufrun run fast` does."""
+    async with raw_server() as raw:
+        (tmp_path / "ggufrun.toml").write_text(f'[remotes.fast]\nurl = "{raw.url}"\n', "utf-8")
+        raw.replies = [said("Hi")]
+        async with opened_by_name("fast", ModelOverrides(), EngineOverrides(), None) as model:
+            assert model.info.elsewhere and text_of(await events_of(model)) == "Hi"
