@@ -7,7 +7,7 @@ import pytest
 from ggufrun.chat.compile import Compiler
 from ggufrun.chat.types import ChatOptions, ChatRequest, Completed, TextDelta, TextRequest
 from ggufrun.engine.types import FinishReason, Grammar
-from ggufrun.errors import BudgetTooSmall, OutOfRange, PromptTooLong, RequestError, SchemaError
+from ggufrun.errors import BudgetTooSmall, ModelLacks, OutOfRange, PromptTooLong, RequestError, SchemaError
 from tests.chat.local_model import FakeEncoder, events_of, model
 from tests.fakes import FakeService, FakeVocabulary
 
@@ -85,7 +85,7 @@ def test_a_gap_is_filled_by_models_that_can() -> None:
     assert compiler(supports_fim=True).compile(TextRequest("a", suffix="")).prompt == tuple(b"<a|>")
     with pytest.raises(RequestError, match="cannot fill in the middle") as caught:
         compiler().compile(TextRequest("a", suffix="b"))
-    assert (type(caught.value), caught.value.param) == (RequestError, "suffix")
+    assert (type(caught.value), caught.value.param) == (ModelLacks, "suffix")
     with pytest.raises(OutOfRange):
         compiler(supports_fim=True).compile(TextRequest((1,), suffix="b"))
 

@@ -14,6 +14,7 @@ from tests import shapes
 from tests.hub.fake_hub import FakeHub
 from tests.hub.fake_repo import FakeFile
 from tests.hub.home import Home, snapshot
+from tests.hub.models import projector
 
 pytestmark = pytest.mark.process
 
@@ -139,11 +140,22 @@ def test_what_is_here_already_is_marked(small: FakeHub, home: Home, files: dict[
     assert [quant["name"] for quant in answer["quants"] if quant["here"]] == ["IQ1_M"]
 
 
-def test_a_faulty_projector_costs_no_plans(small: FakeHub, home: Home, files: dict[str, FakeFile]) -> None:
-    small.add_repo(REPO, {**files, "mmproj-F16.gguf": FakeFile(b"<html>no</html>" * 9)})
+def test_a_faulty_projector_costs_no_plans(hub: FakeHub, home: Home, tmp_path: Path) -> None:
+    seeing = shapes.write("small-24b", tmp_path / "Mistral-Small-3.2-24B-Q4_K_M.gguf", tekken=True)
+    model = FakeFile(seeing, sha256(b"seeing").hexdigest())
+    hub.add_repo(REPO, {seeing.name: model, "mmproj-F16.gguf": FakeFile(b"<html>no</html>" * 9)})
     answer = shown(home, CARD, *MACHINE)
     assert answer["best"]
     assert any("mmproj-F16.gguf" in note and "not counted" in note for note in answer["notes"])
+
+
+def test_a_projector_is_not_counted_for_a_model_that_sees_nothing(
+    small: FakeHub, home: Home, files: dict[str, FakeFile], tmp_path: Path
+) -> None:
+    small.add_repo(REPO, {**files, "mmproj-F16.gguf": FakeFile(projector(tmp_path / "mmproj-F16.gguf", 5120))})
+    answer = shown(home, CARD, *MACHINE)
+    assert answer["best"]
+    assert any(note.startswith("Images cannot be seen: ") for note in answer["notes"])
 
 
 def test_a_repositorys_texts_are_not_obeyed_by_the_terminal(hub: FakeHub, home: Home) -> None:
