@@ -126,12 +126,14 @@ def program(
     """A remote engine in a process of its own, ready; killed at the end if it is not dead by then."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment)
+    family: list[psutil.Process] = []
     try:
         until(lambda: process.poll() is not None or _healthy(health), f"{command[0]} is ready", seconds)
         assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        family = _family(process.pid)  # now: where a test kills the parent, nobody knows its children any more
         yield process
     finally:
-        family = _family(process.pid)
+        family += _family(process.pid)
         process.terminate()
         try:
             process.wait(15)
