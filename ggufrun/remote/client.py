@@ -98,7 +98,7 @@ class Used:
     again = True
 
     async def trace(self, event: str, _: Mapping[str, Any]) -> None:
-        if event == "connection.connect_tcp.started":
+        if event.endswith(".connect_tcp.started"):  # "connection." or, by way of a proxy, "socks."
             self.again = False
 
 
@@ -251,12 +251,13 @@ class Client:
         return reply
 
     async def _answered(self, request: httpx.Request, used: Used) -> httpx.Response:
-        while True:
+        for _ in range(_KEPT):  # of those that were kept all may be stale
             try:
                 return await self._http.send(request, stream=True)
-            except _STALE:  # the remote had just closed it, being idle; of those that it kept all may be so
+            except _STALE:  # the remote had just closed it, being idle
                 if not used.again:
                     raise
+        return await self._http.send(request, stream=True)
 
     def failed(self, why: str) -> None:
         self.breaker.failed(why)

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,19 @@ def served(
 ) -> Iterator[Served]:
     """A server with its data in `home`, ended with SIGTERM. `page`: with the page, which takes seconds to import."""
     options = options if page else (*options, "--no-ui")
-    command = [sys.executable, "-m", "ggufrun", "serve", str(model), "--port", "0", *options]
+    with (
+        serving([str(model), *options], home, **environment) as (process, address, log),
+        httpx.Client(base_url=address, timeout=120, verify=verify) as client,
+    ):
+        yield Served(process, client, log)
+
+
+@contextmanager
+def serving(
+    options: Sequence[str], home: Path, **environment: str
+) -> Iterator[tuple["subprocess.Popen[str]", str, list[str]]]:
+    """`ggufrun serve` on a free port: the process, its address, and the lines of its standard error so far."""
+    command = [sys.executable, "-m", "ggufrun", "serve", "--port", "0", *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=at_home(home, **environment))
     log: list[str] = []
     ready = threading.Event()
@@ -78,7 +90,7 @@ def served(
         nonlocal address
         for line in process.stderr or ():
             log.append(line)
-            if found := re.search(r"https?://\S+?(?=/v1)", line):
+            if not address and (found := re.search(r"https?://\S+?(?=/v1)", line)):
                 address = found[0]
                 ready.set()
         ready.set()
@@ -86,12 +98,11 @@ def served(
     threading.Thread(target=read, daemon=True).start()
     try:
         assert ready.wait(START_S) and address, "".join(log)
-        with httpx.Client(base_url=address, timeout=120, verify=verify) as client:
-            yield Served(process, client, log)
+        yield process, address, log
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

@@ -2,11 +2,8 @@
 
 import contextlib
 import os
-import re
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ import psutil
 from mistralai.client import Mistral
 from openai import OpenAI
 
+from tests.api.served import serving
 from tests.program import at_home
 
 START_S = 120.0
@@ -73,31 +71,8 @@ def front(home: Path, *options: str, settings: str = "", **environment: str) -> 
     """`settings`: its ggufrun.toml. It is ended with SIGTERM."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "ggufrun.toml").write_text(settings, encoding="utf-8")
-    command = [sys.executable, "-m", "ggufrun", "serve", "--port", "0", "--no-ui", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=at_home(home, **environment))
-    said, ready = list[str](), threading.Event()
-    address = ""
-
-    def read() -> None:
-        nonlocal address
-        for line in process.stderr or ():
-            said.append(line)
-            if not address and (found := re.search(r"https?://\S+?(?=/v1)", line)):
-                address = found[0]
-                ready.set()
-        ready.set()
-
-    threading.Thread(target=read, daemon=True).start()
-    try:
-        assert ready.wait(START_S) and address, "".join(said)
+    with serving(["--no-ui", *options], home, **environment) as (process, address, said):
         yield Front(address, process, said, home)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
 
 
 def refused(home: Path, *options: str, settings: str = "", **environment: str) -> str:

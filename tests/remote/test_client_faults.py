@@ -11,6 +11,7 @@ import pytest
 from ggufrun.api.errors import error_response
 from ggufrun.chat.types import ChatEvent, ChatRequest, Message, Meter, Price, PromptProcessed, Started, TextDelta
 from ggufrun.errors import GgufrunError
+from ggufrun.remote.client import Used
 from ggufrun.remote_errors import (
     RemoteBroke,
     RemoteBusy,
@@ -184,6 +185,16 @@ async def test_a_connection_that_the_remote_has_closed_meanwhile_is_no_failure()
         with pytest.raises(RemoteDown):  # a new one that is closed is another matter
             await events_of(model)
         assert len(raw.asked) == 5
+
+
+@pytest.mark.parametrize("by", ["connection", "socks"])
+async def test_a_connection_of_our_own_making_is_not_taken_for_a_stale_one(by: str) -> None:
+    """By whatever way it is made: what fails on it would be sent again and again."""
+    used = Used()
+    await used.trace(f"{by}.connect_tcp.complete", {})
+    assert used.again
+    await used.trace(f"{by}.connect_tcp.started", {})
+    assert not used.again
 
 
 async def test_what_was_spent_is_known_also_of_an_answer_that_was_cut() -> None:

@@ -1,11 +1,15 @@
 """A server with keys, for the tests of who may see its page."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import httpx
+from playwright.sync_api import Browser
 
 from tests.program import at_home, run_ggufrun
+from tests.ui.browser import Tab, tab
 
 
 def make_key(home: Path, name: str, scope: Literal["chat", "admin"] = "chat") -> str:
@@ -22,3 +26,18 @@ def drop_key(home: Path, name: str) -> None:
 
 def log_in(client: httpx.Client, key: str, **headers: str) -> httpx.Response:
     return client.post("/login", data={"key": key}, headers=headers, follow_redirects=False)
+
+
+@contextmanager
+def only_chatting(browser: Browser, base: str, home: Path) -> Iterator[Tab]:
+    """A tab of somebody whose key may chat and not manage. The server has no other key, and none afterwards."""
+    key = make_key(home, "ann")
+    try:
+        with tab(browser, base) as found:
+            found.page.goto(f"{base}/login")
+            found.page.locator("input[name=key]").fill(key)
+            found.page.keyboard.press("Enter")
+            found.page.locator("#ask textarea").wait_for()
+            yield found
+    finally:
+        run_ggufrun("keys", "clear", environment=at_home(home))

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from ggufrun.compare.report.written import write_report
 from tests.api.served import Served, served
 from tests.compare.report import reports
-from tests.program import at_home, run_ggufrun
 from tests.ui.browser import Tab, tab
+from tests.ui.keyed import only_chatting
 
 LONG_MS = 120_000  # two tiny models, each in a process of its own
 # What a script in a report could try.
@@ -172,18 +172,10 @@ def test_a_run_is_stopped_and_another_user_sees_it(
 
 
 def test_keys_that_may_only_chat_are_told_so(browser: Browser, server: Served, home: Path) -> None:
-    key = run_ggufrun("keys", "add", "ann", environment=at_home(home)).stdout.split()[-1]
-    try:
-        base = str(server.client.base_url).rstrip("/")
-        with tab(browser, base) as found:
-            found.page.goto(f"{base}/login")
-            found.page.locator("input[name=key]").fill(key)
-            found.page.keyboard.press("Enter")
-            found.page.locator("#ask textarea").wait_for()
-            found.page.get_by_role("tab", name="Side by side", exact=True).click()
-            found.page.get_by_role("button", name="Measured reports").click()
-            expect(found.page.locator("#measured-runs")).to_contain_text("may chat, not manage")
-            assert found.page.request.get(f"{base}/reports/hostile").status == 403
+    base = str(server.client.base_url).rstrip("/")
+    with only_chatting(browser, base, home) as found:
+        found.page.get_by_role("tab", name="Side by side", exact=True).click()
+        found.page.get_by_role("button", name="Measured reports").click()
+        expect(found.page.locator("#measured-runs")).to_contain_text("may chat, not manage")
+        assert found.page.request.get(f"{base}/reports/hostile").status == 403
         assert httpx.get(f"{base}/reports/hostile").status_code == 401
-    finally:
-        run_ggufrun("keys", "clear", environment=at_home(home))

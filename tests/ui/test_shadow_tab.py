@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, expect
 
 from ggufrun.records.shadows import SHADOWS_FILE, Chosen, ShadowPair, ShadowStore
 from tests.api.served import Served, served
-from tests.program import at_home, run_ggufrun
 from tests.routing.shadowed import answer
 from tests.ui.browser import Tab, tab
 from tests.ui.hostile import Listening, listening, texts
+from tests.ui.keyed import only_chatting
 
 pytestmark = pytest.mark.browser
 ROUTE = '[routes.team]\nengines = ["fast"]\nshadow = { engine = "big", share = 0.5 }\n'
@@ -93,16 +93,7 @@ def test_shadow_answers_are_looked_at_and_forgotten(browser: Browser, server: Se
 
 
 def test_keys_that_may_only_chat_see_none_of_it(browser: Browser, server: Served, home: Path) -> None:
-    key = run_ggufrun("keys", "add", "ann", environment=at_home(home)).stdout.split()[-1]
-    try:
-        base = str(server.client.base_url).rstrip("/")
-        with tab(browser, base) as found:
-            found.page.goto(f"{base}/login")
-            found.page.locator("input[name=key]").fill(key)
-            found.page.keyboard.press("Enter")
-            found.page.locator("#ask textarea").wait_for()
-            found.page.get_by_role("tab", name="Side by side", exact=True).click()
-            found.page.get_by_role("button", name="Shadow answers").click()
-            expect(found.page.locator("#shadow-summary")).to_contain_text(re.compile("may chat, not manage"))
-    finally:
-        run_ggufrun("keys", "clear", environment=at_home(home))
+    with only_chatting(browser, str(server.client.base_url).rstrip("/"), home) as found:
+        found.page.get_by_role("tab", name="Side by side", exact=True).click()
+        found.page.get_by_role("button", name="Shadow answers").click()
+        expect(found.page.locator("#shadow-summary")).to_contain_text(re.compile("may chat, not manage"))
