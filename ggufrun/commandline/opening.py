@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from ggufrun.chat.types import ChatModel
+from ggufrun.commandline.exits import print_error
 from ggufrun.commandline.table import printable
+from ggufrun.remote import in_the_clear
 from ggufrun.settings import EngineOverrides, ModelOverrides
 from ggufrun.terminal.constraint import read_text
 from ggufrun.terminal.progress import ProgressLine
@@ -42,6 +44,8 @@ def _elsewhere(name: str) -> AbstractAsyncContextManager[ChatModel] | None:
     remote = load_user_settings(data_folder(os.environ) / FILE_NAME).remotes.get(name)
     if remote is None:
         return None
+    for warning in in_the_clear.warnings([remote]):
+        print_error(warning)
     from ggufrun.remote.opening import open_remote  # only then: an HTTP library takes its time, too
 
     return open_remote(remote)

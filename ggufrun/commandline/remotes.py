@@ -11,6 +11,7 @@ from ggufrun.chat.types import ChatModel
 from ggufrun.commandline.exits import print_error
 from ggufrun.errors import OptionError
 from ggufrun.pool.offer import Offer, Progress
+from ggufrun.remote import in_the_clear
 from ggufrun.remote.settings import RemoteSettings
 from ggufrun.remote_errors import RemoteUnusable
 from ggufrun.userconfig import data_folder
@@ -26,6 +27,8 @@ async def remote_offers(remotes: Mapping[str, RemoteSettings], beside: Sequence[
     if not remotes:
         return []
     _check_names(remotes, beside)
+    for line in in_the_clear.warnings(remotes.values()):  # before the first request has a key in it
+        print_error(line)
     cards = load_cards(model_folders(data_folder(os.environ)))
     found = await asyncio.gather(*(_probed(each, cards) for each in remotes.values()))
     faults = [each for each in found if isinstance(each, RemoteUnusable)]

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -62,14 +62,23 @@ class RemoteSettings:
     @property
     def loopback(self) -> bool:
         """Whether it is on this machine: no proxy stands before it, whatever the environment says."""
-        host = urlsplit(self.url).hostname or ""
-        if host == "localhost" or host.endswith(".localhost"):
-            return True
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
+        address = self.address
+        if address is None:
+            return self.host == "localhost" or self.host.endswith(".localhost")
         return address.is_loopback or address.is_unspecified
+
+    @property
+    def host(self) -> str:
+        return (urlsplit(self.url).hostname or "").rstrip(".")
+
+    @property
+    def address(self) -> IPv4Address | IPv6Address | None:
+        """Of the host, where the url has it in numbers."""
+        try:
+            written = ip_address(self.host)
+        except ValueError:
+            return None
+        return (written.ipv4_mapped or written) if isinstance(written, IPv6Address) else written
 
 
 def _check(name: str, url: str) -> None:
