@@ -172,11 +172,14 @@ SMALL: Final = ("dense", "experts", "sliding")  # those that any machine can rea
 
 def write(kind: str, path: Path, *, tekken: bool = False, shards: int = 1) -> Path:
     """Write a model of this kind; returns its first file, which has another name than `path` if there are several."""
-    shape = KINDS[kind]()
+    return write_shape(KINDS[kind](), f"shape-{kind}", path, tekken=tekken, shards=shards)
+
+
+def write_shape(shape: ModelShape, name: str, path: Path, *, tekken: bool = False, shards: int = 1) -> Path:
     tensors = list(shape.tensors(TEKKEN if tekken else LITTLE))
     writer = GGUFWriter(path, shape.architecture, split_max_tensors=-(-len(tensors) // shards) if shards > 1 else 0)
     writer.add_type("model")
-    writer.add_name(f"shape-{kind}")
+    writer.add_name(name)
     _ = tiny_models.add_tekken(writer, 13) if tekken else tiny_models.add_little_vocabulary(writer)
     for key, value in shape.metadata.items():
         writer.add_key_value(f"{shape.architecture}.{key}", value, _VALUE_TYPES[type(value)])

@@ -1,0 +1,144 @@
+"""Tokens a second: by the engine, by llama.cpp's steps alone, by llama-bench, and what the card's memory allows.
+
+usage: python -m benchmarks.gpu.speed FILE OUT COPY_BYTES_A_SECOND [LLAMA_BENCH]
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from llama_cpp import llama_cpp as ll
+
+from benchmarks.engine_alone import generate
+from benchmarks.gpu.notes import note
+from ggufrun.engine.backend import Run
+from ggufrun.engine.engine import Engine
+from ggufrun.engine.grammar import GrammarCompiler
+from ggufrun.engine.types import GenerationRequest
+from ggufrun.llama.backend import LlamaBackend
+from ggufrun.llama.vocabulary import LlamaVocabulary
+from ggufrun.settings import EngineSettings, ModelSettings
+from ggufrun.weights.header import Header, read_header
+
+PROMPT: Final = 512
+ANSWER: Final = 128
+DEPTH: Final = 4096  # tokens in the cache before an answer is timed again
+BENCH_S: Final = 60.0
+STREAMS: Final = (8, 16)
+
+
+def bytes_a_token(header: Header) -> int:
+    """Of the weights that one token reads: no row of the embedding counts, and of experts those that are used."""
+    architecture = header.architecture
+    count = header.integer(f"{architecture}.expert_count") or 1
+    share = (header.integer(f"{architecture}.expert_used_count") or 1) / count
+    tied = not any(tensor.name == "output.weight" for tensor in header.tensors)
+    total = 0.0
+    for tensor in header.tensors:
+        if tensor.name == "token_embd.weight" and not tied:
+            continue
+        total += (tensor.size or 0) * (share if "_exps" in tensor.name else 1)
+    return int(total)
+
+
+def streams(engine: Engine, words: tuple[int, ...], count: int) -> float:
+    """Tokens a second of `count` answers at once, prompts of 16 tokens included."""
+    start = time.perf_counter()
+    for number in range(count):
+        prompt = words[number * 16 : number * 16 + 16]
+        engine.submit(GenerationRequest(number, prompt, max_tokens=ANSWER, ignore_end=True))
+    while engine.busy:
+        engine.step()
+    return count * ANSWER / (time.perf_counter() - start)
+
+
+def bare(backend: LlamaBackend, words: tuple[int, ...], out: Path, file: str) -> None:
+    """What llama-bench does, by the same calls: one sequence, its own cells, no logits read. Also where that is not."""
+    usual = backend.plan
+    size = PROMPT + ANSWER
+    backend.reopen(replace(usual, context=size, batch=2048, sequences=1, unified=False))
+    found: dict[str, list[float]] = {"pp512": [], "tg128": []}
+    for _ in range(4):  # the first one warms up
+        start = time.perf_counter()
+        backend.decode([Run(0, 0, words[:PROMPT], outputs=1)])
+        ll.llama_synchronize(backend._context)
+        found["pp512"].append(PROMPT / (time.perf_counter() - start))
+        backend.truncate(0, 0)
+        start = time.perf_counter()
+        for at in range(ANSWER):
+            backend.decode([Run(0, at, [words[at]], outputs=1)])
+            ll.llama_synchronize(backend._context)
+        found["tg128"].append(ANSWER / (time.perf_counter() - start))
+        backend.truncate(0, 0)
+    backend.reopen(usual)
+    note(out, "bare", file=file, **{name: round(statistics.median(each[1:]), 2) for name, each in found.items()})
+
+
+def steps_alone(backend: LlamaBackend, words: tuple[int, ...]) -> float:
+    """Tokens a second of llama_decode and the largest logit, without an engine: the last sequence, one row a step."""
+    seq = backend.limits.sequences - 1
+    for at in range(8):
+        backend.decode([Run(seq, at, [words[at]], outputs=1)])
+    start = time.perf_counter()
+    for at in range(8, 8 + ANSWER):
+        backend.decode([Run(seq, at, [words[at]], outputs=1)])
+        int(backend.logits(0).argmax())
+    took = time.perf_counter() - start
+    backend.truncate(seq, 0)
+    return ANSWER / took
+
+
+def ours(path: Path, out: Path) -> None:
+    """A line for each figure, so that a limit of time loses only those that follow."""
+    settings = EngineSettings(parallel=max(STREAMS), drafting=False, share_prefixes=False)
+    start = time.perf_counter()
+    backend = LlamaBackend.load(ModelSettings(path, context=8192), settings, None)
+    note(out, "speed", file=path.name, load_s=round(time.perf_counter() - start, 2))
+    engine = Engine(backend, settings, GrammarCompiler(LlamaVocabulary(backend.model)))
+    words = tuple(np.random.default_rng(0).integers(100, backend.limits.vocabulary, DEPTH).tolist())
+    generate(engine, words[:64], 8)  # warm
+    measures: dict[str, tuple[int, Callable[[], float]]] = {
+        "tg128": (3, lambda: ANSWER / generate(engine, words[:1], ANSWER + 1)[1]),
+        "pp512": (3, lambda: PROMPT / generate(engine, words[:PROMPT], 1)[0]),
+        **{f"tg128_x{count}": (2, partial(streams, engine, words, count)) for count in STREAMS},
+        "steps_alone": (2, lambda: steps_alone(backend, words)),
+        "pp4096": (1, lambda: DEPTH / generate(engine, words, 1)[0]),
+        "tg128_deep": (1, lambda: ANSWER / generate(engine, words, ANSWER + 1)[1]),
+    }
+    for name, (rounds, measure) in measures.items():
+        note(out, "speed", file=path.name, **{name: round(statistics.median(measure() for _ in range(rounds)), 2)})
+    bare(backend, words, out, path.name)
+    engine.close()
+
+
+def peers(path: Path, out: Path, program: str) -> None:
+    command = [program, "-m", str(path), "-p", str(PROMPT), "-n", str(ANSWER), "-r", "3", "-ngl", "999", "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BENCH_S)
+    if done.returncode != 0:
+        note(out, "peer", file=path.name, error=done.stderr[-400:])
+        return
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    found = {"pp512" if row["n_prompt"] else "tg128": round(row["avg_ts"], 2) for row in rows}
+    note(out, "peer", file=path.name, flash=[row.get("flash_attn") for row in rows], **found)
+
+
+def main(file: str, folder: str, copied: str, program: str = "") -> None:
+    path, out = Path(file), Path(folder)
+    read = bytes_a_token(read_header(path))
+    bound = float(copied) / read if float(copied) else None
+    note(out, "bound", file=path.name, bytes_a_token=read, tok_s=bound)
+    ours(path, out)
+    if program:
+        peers(path, out, program)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
