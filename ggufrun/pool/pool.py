@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -19,8 +19,10 @@ from ggufrun.pool.naming import Maker, named
 from ggufrun.pool.offer import Offer, PoolSettings
 from ggufrun.pool.served import ServedModel, State
 from ggufrun.pool.stay import Stay, Superseded
+from ggufrun.pool.turns import Turns
 
 _POLL_S: Final = 1.0  # memory that other programs give back sends no word
+_LOOK_S: Final = 0.1  # between looks of a model that waits until a place is spare
 
 
 @dataclass(slots=True)
@@ -41,6 +43,9 @@ class ModelPool:
     needs a place takes the least recently used idle one's. Where none is idle it waits, and after a while the least
     recently used one takes no new requests until it has made room. That has an end too: an answer that takes very long
     keeps its place, its model takes requests again, and who waits goes to the end of the queue.
+
+    Some take only what is spare (a route's shadow): a free place, or that of an idle model which nobody else has wished
+    for since it was loaded. Such models are the first to go.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class ModelPool:
         self._settings, self._offer = settings or PoolSettings(), offer
         self._slots = {offer.info.name: _Slot(offer, offer.info) for offer in offers}
         self._stays: list[Stay] = []  # those that have not ended, oldest first; a model may have closing ones too
-        self._budget = Budget(available)
+        self._budget, self._turns = Budget(available), Turns()
         self._entrance, self._adding = asyncio.Lock(), asyncio.Lock()
         self._change = asyncio.Event()
         self._closed = False
@@ -90,12 +95,26 @@ class ModelPool:
         finally:
             stay.leave()
 
+    @asynccontextmanager
+    async def borrow(self, name: str) -> AsyncIterator[ChatModel]:
+        """As `lease`, for who takes only what is spare: it waits for a place that nobody misses, however long."""
+        stay = await self._joined(self._slot(name), None, needed=False)
+        try:
+            yield stay.opened.result()
+        finally:
+            stay.leave()
+
+    def wish(self, names: frozenset[str], since: float) -> AbstractContextManager[None]:
+        """To be held while something waits to borrow one of these, the first of it `since` then (monotonic)."""
+        return self._turns.wish(names, since)
+
     async def load(self, name: str, *, wait: bool = True) -> None:
         """Without `wait` it returns at once, and how it goes on is in `served`."""
         if wait:
             (await self._joined(self._slot(name), None)).leave()
         else:
-            self._wanted(self._slot(name)).ordered = True
+            stay = self._wanted(self._slot(name))
+            stay.ordered = stay.needed = True
 
     async def unload(self, name: str, *, wait: bool = True) -> None:
         stay = self._slot(name).stay
@@ -105,7 +124,9 @@ class ModelPool:
                 await stay.ended.wait()
 
     def spare(self, name: str) -> bool:
-        """Whether nobody would wait for what is asked of it now: it has no users, and a place or room for one.
+        """Whether nobody would wait for what is asked of it now: it has no users, and a place, or room for one.
+
+        Who borrows may have a borrowed one's room, and is to leave it to others when its turn is over.
 
         Of what is answered elsewhere nobody here can say it; who is in the way there is told to come later.
         """
@@ -118,8 +139,8 @@ class ModelPool:
             return False  # somebody else's turn for a place
         stay = slot.stay
         if stay is not None:
-            return stay.idle
-        return self._has_room(slot.info)
+            return stay.idle and not (stay.lent and self._must_go(stay))
+        return self._has_room(slot.info) or bool(self._lent_to(slot.info))
 
     def in_the_way(self, name: str) -> bool:
         """Whether it has a place, and somebody waits for one."""
@@ -127,7 +148,22 @@ class ModelPool:
         return slot is not None and slot.stay is not None and slot.stay.present and self._crowded()
 
     def _crowded(self) -> bool:
-        return any(each.state == "waiting" and not each.closing and not each.weightless for each in self._stays)
+        waiting = (each for each in self._stays if each.state == "waiting" and not each.closing)
+        return any(each.needed and not each.weightless for each in waiting)
+
+    def _lent_to(self, info: ModelInfo) -> list[Stay]:
+        """Borrowed models whose turn is over, as many of them as have to go for this one; [] if that is not enough."""
+        over = [each for each in self._stays if each.lent and self._turns.over(each, info.name)]
+        over.sort(key=_last_used)
+        enough = (number for number in range(1, len(over) + 1) if self._has_room(info, over[:number]))
+        return over[: next(enough, 0)]
+
+    def _must_go(self, stay: Stay) -> bool:
+        """Whether somebody who wishes for another model has it next."""
+        slots = [self._slots[name] for name in self._turns.others(stay.info.name) if name in self._slots]
+        weighty = [slot for slot in slots if not slot.offer.weightless]
+        absent = [slot.info for slot in weighty if slot.stay is None or not slot.stay.present]
+        return any(not self._has_room(info) and stay in self._lent_to(info) for info in absent)
 
     async def close(self) -> None:
         """End all models, answers that run included. Nothing can be loaded afterwards."""
@@ -159,11 +195,12 @@ class ModelPool:
             self._stays.append(slot.stay)
         return slot.stay
 
-    async def _joined(self, slot: _Slot, timeout_s: float | None) -> Stay:
+    async def _joined(self, slot: _Slot, timeout_s: float | None, *, needed: bool = True) -> Stay:
         """The model's stay, loaded, with one user more."""
         end = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
         while True:
             stay = self._wanted(slot)
+            stay.needed = stay.needed or needed
             stay.join()
             try:
                 await self._opened(stay, end)
@@ -194,8 +231,21 @@ class ModelPool:
             return
         while stay.state == "waiting":
             async with self._entrance:  # first come, first served; who finds no place goes to the end of the queue
-                if await self._place_for(stay):
+                if await (self._place_for(stay) if stay.needed else self._spare_place_for(stay)):
                     stay.state = "loading"
+                    return
+            if not stay.needed:
+                await asyncio.sleep(_LOOK_S)
+
+    async def _spare_place_for(self, stay: Stay) -> bool:
+        """Whether there is a place that nobody misses; it is not waited for here, where others are in the queue."""
+        if self._crowded():
+            return False
+        if not self._has_room(stay.info):
+            for leaver in self._lent_to(stay.info):
+                if not await self._left(leaver):
+                    return False
+        return self._has_room(stay.info) and not self._crowded()
 
     async def _place_for(self, stay: Stay) -> bool:
         """Whether there is a place, made if need be. False after a while, so that others may try."""
@@ -237,26 +287,34 @@ class ModelPool:
         """Other stays of the same model."""
         return [each for each in among if each.info.name == stay.info.name and each is not stay]
 
-    def _has_room(self, info: ModelInfo) -> bool:
-        others = [each for each in self._stays if each.present]
+    def _has_room(self, info: ModelInfo, without: Sequence[Stay] = ()) -> bool:
+        """`without`: as if these had gone."""
+        present = [each for each in self._stays if each.present]
+        others = [each for each in present if each not in without]
         if self._settings.max_loaded is not None and len(others) >= self._settings.max_loaded:
             return False
-        arriving = sum(each.info.memory_bytes for each in others if each.state == "loading")
-        loaded = sum(each.info.memory_bytes for each in others) - arriving
+        arriving = sum(each.info.memory_bytes for each in present if each.state == "loading")
+        loaded = sum(each.info.memory_bytes for each in present) - arriving
         free = self._budget.free(loaded, arriving)
+        leaving = sum(each.info.memory_bytes for each in without)
         # With nothing else to unload, the loader itself says whether it fits.
-        return not others or free is None or info.memory_bytes <= free
+        return not others or free is None or info.memory_bytes <= free + leaving
 
     def _least_recent(self, *, also_used: bool) -> Stay | None:
-        """Whose place is taken next; with `also_used` those with requests too, once no other one is left."""
+        """Whose place is taken next: a borrowed one's rather than another's.
+
+        With `also_used` those with requests too, once no other one is left.
+        """
         ready = [each for each in self._stays if each.present and each.state == "ready" and not each.closing]
         idle = [each for each in ready if each.idle]
         leavers = idle or (ready if also_used else [])
-        return min(leavers, key=lambda each: each.used_at or each.began, default=None)
+        return min(leavers, key=lambda each: (each.needed, _last_used(each)), default=None)
 
-    async def _squeeze(self) -> bool:
-        """A model did not fit: close all idle ones. False where there was none."""
+    async def _squeeze(self, stay: Stay) -> bool:
+        """A model did not fit: close all idle ones, or those that it may put out. False where there was none."""
         idle = [each for each in self._stays if each.idle and each.present]
+        if not stay.needed:
+            idle = [each for each in idle if each.lent and self._turns.over(each, stay.info.name)]
         await asyncio.gather(*(each.close() for each in idle))
         return bool(idle)
 
@@ -302,3 +360,7 @@ class ModelPool:
             ttl_s=self._ttl_s(slot) or None,
             path=slot.offer.path,
         )
+
+
+def _last_used(stay: Stay) -> float:
+    return stay.used_at or stay.began

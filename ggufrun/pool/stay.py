@@ -23,7 +23,8 @@ class Stay:
     """Its task alone opens and closes the model. Who waits for it or uses it is a user: it is closed when none is left.
 
     `enter` returns when the model may be loaded, `squeeze` says whether it could free memory for a second try, and
-    `changed` hears of every change that somebody may be waiting for.
+    `changed` hears of every change that somebody may be waiting for. One that is not `needed` is there only for those
+    who take what is spare.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Stay:
         *,
         ttl_s: float,
         enter: Callable[["Stay"], Awaitable[None]],
-        squeeze: Callable[[], Awaitable[bool]],
+        squeeze: Callable[["Stay"], Awaitable[bool]],
         changed: Callable[["Stay"], None],
         weightless: bool = False,
     ) -> None:
@@ -45,7 +46,10 @@ class Stay:
         self.users = 0
         self.closing = False  # takes no new users
         self.ordered = False  # somebody wished for it who does not wait for it
+        self.needed = False  # somebody has wished for it who does not only take what is spare
         self.used_at: float | None = None  # monotonic seconds; None: never
+        self.opened_at = 0.0  # monotonic seconds, once it is
+        self.load_s = 0.0
         self.error = ""
         self.opened: asyncio.Future[ChatModel] = loop.create_future()
         self.ended = asyncio.Event()
@@ -67,6 +71,11 @@ class Stay:
         """Whether it could be closed at once."""
         return self.state == "ready" and not self.closing and not self.users
 
+    @property
+    def lent(self) -> bool:
+        """Whether nobody would miss it but those who take what is spare."""
+        return self.idle and self.present and not self.needed
+
     def retry_s(self) -> int:
         """Seconds after which it is likely to be loaded."""
         left = float(_UNKNOWN_S)
@@ -80,11 +89,14 @@ class Stay:
         self._disarm()
 
     def leave(self) -> None:
-        """One user less. Without any left, one that has no place yet wants none: it would put others out for nobody."""
+        """One user less. Without any left, one that has no place yet wants none: it would put others out for nobody.
+
+        Nor is one loaded to its end that nobody needs.
+        """
         self.users -= 1
         if self.state == "ready":
             self.used_at = time.monotonic()
-        elif self.state == "waiting" and not self.users and not self.ordered:
+        elif not self.users and not self.ordered and (self.state == "waiting" or not self.needed):
             self.closing = True
         self._settle()
 
@@ -133,7 +145,7 @@ class Stay:
             try:
                 await self._live()
             except OutOfMemory:
-                if self.opened.done() or not await self._squeeze():
+                if self.opened.done() or not await self._squeeze(self):
                     raise
                 self.progress = 0.0
                 await self._live()
@@ -143,6 +155,8 @@ class Stay:
     async def _live(self) -> None:
         async with self._open(self._progressed) as model:
             self.info, self.state, self.progress = model.info, "ready", 1.0
+            self.opened_at = time.monotonic()
+            self.load_s = self.opened_at - self.began
             self.opened.set_result(model)
             self._settle()
             await self._over.wait()

@@ -80,7 +80,8 @@ class ShadowState:
 class _Waiting:
     request: ChatRequest
     real: ShadowAnswer  # without its events: those of one answer may take as much memory as a hundred texts
-    time: float
+    time: float  # since the epoch
+    since: float  # monotonic
     size: int
 
 
@@ -153,7 +154,7 @@ class Shadow:
             if self._counts.dropped == 1:
                 _log.warning("The shadow of %s has too much to do: answers are left out.", self._route)
             return
-        self._queue.append(_Waiting(request, real, time.time(), weight))
+        self._queue.append(_Waiting(request, real, time.time(), time.monotonic(), weight))
         self._size += weight
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=f"shadow of {self._route}")
@@ -162,29 +163,46 @@ class Shadow:
         """Until nothing waits."""
         while self._queue:
             first = self._queue[0]
-            try:
-                await self._compare(first)
-            except Exception:  # of an engine of any kind, or a bug of ours: the next one may go well
-                self._counts.lost += 1
-                _log.exception("The shadow of %s could not compare an answer.", self._route)
-            self._queue.popleft()
-            self._size -= first.size
+            with self._around.engines.wish(self._settings.engine, first.since):
+                try:
+                    answer, temperature = await self._answer(first)
+                except Exception:  # of an engine of any kind, or a bug of ours: the next one may go well
+                    self._counts.lost += 1
+                    _log.exception("The shadow of %s could not compare an answer.", self._route)
+                    self._take_out(first)
+                else:
+                    await self._compare(first, answer, temperature)
             if self._rests:
                 self._rests = False
                 await asyncio.sleep(_REST_S)
 
-    async def _compare(self, waiting: _Waiting) -> None:
-        shadow, temperature = await self._answer(waiting)
-        self._counts.failed += bool(shadow.error)
+    async def _compare(self, waiting: _Waiting, shadow: ShadowAnswer, temperature: float) -> None:
+        """To its end, also where this is cancelled meanwhile: what is answered is paid for, and kept."""
         keeping = asyncio.ensure_future(asyncio.to_thread(self._keep, waiting, shadow, temperature))
         try:
-            await _to_its_end(keeping)
+            await asyncio.wait({keeping})
+        finally:
+            await asyncio.wait({keeping})
+            self._take_out(waiting)
+            self._counts.failed += bool(shadow.error)
+            self._count(keeping.exception())
+
+    def _count(self, error: BaseException | None) -> None:
+        """Of keeping one pair of answers."""
+        if error is None:
             self._counts.kept += 1
-        except (GgufrunError, sqlite3.Error) as error:
-            self._counts.lost += 1
-            if not self._complained:  # once, not for each of them
-                self._complained = True
-                _log.warning("The shadow of %s could not keep an answer: %s", self._route, error)
+            return
+        self._counts.lost += 1
+        if not isinstance(error, GgufrunError | sqlite3.Error):
+            _log.error("The shadow of %s could not compare an answer.", self._route, exc_info=error)
+        elif not self._complained:  # once, not for each of them
+            self._complained = True
+            _log.warning("The shadow of %s could not keep an answer: %s", self._route, error)
+
+    def _take_out(self, first: _Waiting) -> None:
+        """Of the queue, where it stays until all is done: it counts as waiting."""
+        self._queue.popleft()
+        self._size -= first.size
 
     def _keep(self, waiting: _Waiting, shadow: ShadowAnswer, temperature: float) -> None:
         """Blocks."""
@@ -203,8 +221,7 @@ class Shadow:
             while not engines.spare(engine):  # noqa: ASYNC110 - of models that come and go, no one event
                 await asyncio.sleep(_LOOK_S)
             try:
-                async with engines.lease(engine) as model:
-                    return await self._unless_in_the_way(self._asked(model, waiting.request))
+                return await self._unless_in_the_way(self._borrowed(waiting.request))
             except (*TOO_BUSY, ModelLoading, GaveWay) as error:
                 failed = error
                 if tries < _TRIES:
@@ -227,6 +244,10 @@ class Shadow:
             doing.cancel()
             await asyncio.gather(doing, return_exceptions=True)
 
+    async def _borrowed(self, request: ChatRequest) -> tuple[ShadowAnswer, float]:
+        async with self._around.engines.borrow(self._settings.engine) as model:
+            return await self._asked(model, request)
+
     async def _asked(self, model: ChatModel, request: ChatRequest) -> tuple[ShadowAnswer, float]:
         """Raises what `TOO_BUSY` has: nothing was answered then."""
         meter, began, clock = Meter(), time.time(), time.perf_counter()
@@ -239,12 +260,3 @@ class Shadow:
                 self._around.spent(Spent(began, model.info, meter, time.perf_counter() - clock, status, reason))
         given, usual = request.options.temperature, model.info.defaults.temperature
         return answer, usual if given is None else given
-
-
-async def _to_its_end(work: "asyncio.Future[None]") -> None:
-    """Also where this is cancelled meanwhile: what is answered is paid for, and kept."""
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await work
-        raise

@@ -9,7 +9,7 @@ from ggufrun.errors import ModelLoading
 from ggufrun.pool.offer import PoolSettings
 from ggufrun.pool.pool import ModelPool
 from tests.pool.fleet import Fleet
-from tests.pool.test_pool import GB, alive, pool_of, state, until, use
+from tests.pool.test_pool import GB, LIMIT_S, alive, pool_of, state, until, use
 
 pytestmark = pytest.mark.process
 
@@ -23,8 +23,8 @@ async def test_a_model_whose_answer_does_not_end_takes_requests_again() -> None:
             asked = asyncio.create_task(use(pool, "b"))
             await until(pool, "a", "unloading")
             with pytest.raises(ModelLoading):
-                await asyncio.wait_for(asked, 2)
-            await asyncio.wait_for(use(pool, "a"), 1)
+                await asyncio.wait_for(asked, LIMIT_S)
+            await asyncio.wait_for(use(pool, "a"), LIMIT_S)
         assert alive(model) and fleet.loads == ["a"]
 
 
@@ -36,7 +36,7 @@ async def test_requests_that_came_meanwhile_get_the_model_that_stayed() -> None:
         wanting = asyncio.create_task(pool.load("b"))
         await until(pool, "a", "unloading")
         late = [asyncio.create_task(use(pool, "a")) for _ in range(3)]
-        await asyncio.wait_for(asyncio.gather(*late), 3)
+        await asyncio.wait_for(asyncio.gather(*late), LIMIT_S)
         assert alive(model) and fleet.loads == ["a"] and not wanting.done()
         assert state(pool, "a").active == 1
         wanting.cancel()
@@ -54,7 +54,7 @@ async def test_a_wish_ends_with_the_last_one_who_waits() -> None:
                 await until(pool, "b", "unloaded")
                 await asyncio.sleep(0.1)
                 assert alive(model) and state(pool, "a").state == "ready"
-                await asyncio.wait_for(use(pool, "a"), 1)
+                await asyncio.wait_for(use(pool, "a"), LIMIT_S)
         await asyncio.sleep(0.05)
         assert fleet.loads == ["a"]
 
@@ -79,11 +79,11 @@ async def test_one_that_finds_no_place_lets_a_smaller_one_in() -> None:
             wanting = asyncio.create_task(pool.load("big"))  # for as long as it takes
             await until(pool, "a", "unloading")
             loading = asyncio.create_task(pool.load("small"))
-            await asyncio.wait_for(loading, 2)
+            await asyncio.wait_for(loading, LIMIT_S)
             assert alive(model) and not wanting.done() and "big" not in fleet.loads
-        await asyncio.wait_for(wanting, 2)
+        await asyncio.wait_for(wanting, LIMIT_S)
     finally:
-        await asyncio.wait_for(pool.close(), 5)
+        await asyncio.wait_for(pool.close(), LIMIT_S)
 
 
 async def test_unloading_by_hand_is_not_taken_back() -> None:
@@ -94,7 +94,7 @@ async def test_unloading_by_hand_is_not_taken_back() -> None:
             await until(pool, "a", "unloading")
             await pool.unload("a", wait=False)
             with pytest.raises(ModelLoading):
-                await asyncio.wait_for(asked, 2)
+                await asyncio.wait_for(asked, LIMIT_S)
             await asyncio.sleep(0.05)
             assert state(pool, "a").state == "unloading"
         await until(pool, "a", "unloaded")

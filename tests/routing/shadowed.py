@@ -1,8 +1,8 @@
 """Engines that play answers, and the surroundings of a shadow: what it leases, keeps and spends can be looked at."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +96,9 @@ class World:
     needed: bool = False  # its place, by others
     aliases: dict[str, str] = field(default_factory=dict)
     leases: list[Exception] = field(default_factory=list)  # raised by the next ones
+    loading: asyncio.Event | None = None  # each lease waits for it
+    loads: int = 0
+    wishes: list[float] = field(default_factory=list)  # those that are held
     kept: list[ShadowPair] = field(default_factory=list)
     spent: list[Spent] = field(default_factory=list)
     full: Exception | None = None  # raised where a pair is to be kept
@@ -117,11 +120,23 @@ class World:
     def in_the_way(self, engine: str) -> bool:
         return self.needed
 
+    @contextmanager
+    def wish(self, engine: str, since: float) -> Iterator[None]:
+        assert engine == "Shadow"
+        self.wishes.append(since)
+        try:
+            yield
+        finally:
+            self.wishes.pop()
+
     @asynccontextmanager
-    async def lease(self, name: str) -> AsyncIterator[Engine]:
-        assert name == "Shadow"
+    async def borrow(self, name: str) -> AsyncIterator[Engine]:
+        assert name == "Shadow" and len(self.wishes) == 1
         if self.leases:
             raise self.leases.pop(0)
+        if self.loading is not None:
+            self.loads += 1
+            await self.loading.wait()
         yield self.engine
 
     def _keep(self, pair: ShadowPair) -> None:
@@ -143,6 +158,6 @@ def answer(text: str = "", *calls: tuple[str, str], error: str = "", engine: str
 
 
 async def until_idle(shadow: Shadow) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while shadow.state.waiting:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.005)

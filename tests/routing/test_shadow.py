@@ -63,7 +63,7 @@ async def test_it_gives_way_to_whoever_waits_for_a_place(monkeypatch: pytest.Mon
     world = World(Engine([events("x")], gate=gate))
     shadow = world.shadow()
     shadow.answered(request(), answered())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not world.engine.active:  # noqa: ASYNC110 - a script tells nobody
             await asyncio.sleep(0.001)
         world.free, world.needed = False, True
@@ -75,6 +75,25 @@ async def test_it_gives_way_to_whoever_waits_for_a_place(monkeypatch: pytest.Mon
     await until_idle(shadow)
     assert [pair.shadow.text for pair in world.kept] == ["x"] and len(world.spent) == 2
     await shadow.close()
+
+
+async def test_it_gives_way_while_its_engine_is_loaded_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_LOOK_S", 0.001)
+    monkeypatch.setattr(room, "_AGAIN_S", 0.001)
+    world = World(Engine([events("x")]), loading=asyncio.Event())
+    shadow = world.shadow()
+    shadow.answered(request(), answered())
+    async with asyncio.timeout(60):
+        while not world.loads:  # noqa: ASYNC110 - a script tells nobody
+            await asyncio.sleep(0.001)
+        world.needed = True
+        while world.loads < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    world.needed = False
+    assert world.loading is not None and not world.engine.requests
+    world.loading.set()
+    await until_idle(shadow)
+    assert [pair.shadow.text for pair in world.kept] == ["x"] and not world.wishes
 
 
 async def test_one_at_a_time_and_what_is_too_much_is_dropped() -> None:
@@ -169,10 +188,10 @@ async def test_it_ends_with_the_server(caplog: pytest.LogCaptureFixture) -> None
     shadow = world.shadow()
     for _ in range(3):
         shadow.answered(request(), answered())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not world.engine.active:  # noqa: ASYNC110 - a script tells nobody
             await asyncio.sleep(0.001)
-    await asyncio.wait_for(shadow.close(), 10)
+    await asyncio.wait_for(shadow.close(), 60)
     assert world.engine.active == 0 and not world.kept
     assert [(spent.status, spent.reason, spent.meter.prompt_tokens) for spent in world.spent] == [
         (499, "cancelled", 10)
@@ -183,24 +202,32 @@ async def test_it_ends_with_the_server(caplog: pytest.LogCaptureFixture) -> None
     assert shadow.state.waiting == 0 and len(world.engine.requests) == 1
 
 
-async def test_what_is_answered_is_kept_even_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("full", [False, True])
+async def test_what_is_answered_is_kept_even_at_the_end(
+    full: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And counted once; what is behind it has waited, also where it cannot be kept."""
     world, begun, go_on = World(Engine([events("x")])), threading.Event(), threading.Event()
+    world.full = OptionError("The disk is full.") if full else None
     shadow = world.shadow()
 
     def slowly(*_: object) -> tuple[str, float]:
         begun.set()
-        go_on.wait(20)
+        go_on.wait(60)
         return "different", 0.5
 
     monkeypatch.setattr(room, "agreement", slowly)
-    shadow.answered(request(), answered())
-    assert await asyncio.to_thread(begun.wait, 20)
+    for _ in range(3):
+        shadow.answered(request(), answered())
+    assert await asyncio.to_thread(begun.wait, 60)
     closing = asyncio.create_task(shadow.close())
     await asyncio.sleep(0)
     assert not closing.done()
     go_on.set()
-    await asyncio.wait_for(closing, 20)
-    assert len(world.kept) == 1
+    await asyncio.wait_for(closing, 60)
+    counts = shadow.state.counts
+    assert (len(world.kept), counts.kept, counts.lost) == ((0, 0, 1) if full else (1, 1, 0))
+    assert "2 waited at the end" in caplog.text and len(world.engine.requests) == 1
 
 
 async def test_tool_calls_and_the_usual_temperature() -> None:

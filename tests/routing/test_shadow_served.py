@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,15 +53,10 @@ def _report(home: Path, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-def _make_room(server: Pooled, *names: str) -> None:
-    """What waits is answered then: as many shadows as places are made, whichever of them comes first."""
-    left = sum(bool(waiting) for waiting in _waiting(server).values())
-    for name in names:
-        server.admin.post(f"/ggufrun/v1/models/{name}/unload").raise_for_status()
-    end = time.monotonic() + 60
-    while sum(bool(waiting) for waiting in _waiting(server).values()) == left:
-        assert time.monotonic() < end, "".join(server.log)
-        time.sleep(0.05)
+def _make_room(server: Pooled) -> None:
+    """What waits is answered then: by one shadow's model after the other, in the same place."""
+    server.admin.post("/ggufrun/v1/models/real/unload").raise_for_status()
+    server.until(lambda: not any(_waiting(server).values()))
 
 
 def test_real_calls_do_not_wait_and_nothing_that_was_found_is_lost(server: Pooled) -> None:
@@ -74,8 +68,7 @@ def test_real_calls_do_not_wait_and_nothing_that_was_found_is_lost(server: Poole
             reply = server.chat(route, messages=messages, temperature=0, max_tokens=12)
             assert reply.status_code == 200 and reply.headers["x-ggufrun-engine"] == "real"
     assert _waiting(server) == {"disagree": 3, "the.same": 3}  # all are answered, and no shadow has had room
-    _make_room(server, "real")
-    _make_room(server, "odd", "twin")
+    _make_room(server)
 
     same, other = sorted(_report(server.home), key=lambda each: -each["agreed"])
     assert (same["route"], same["compared"], same["agreed"], same["share"]) == ("the.same", 3, 3, 1.0)
@@ -87,7 +80,7 @@ def test_real_calls_do_not_wait_and_nothing_that_was_found_is_lost(server: Poole
     reply = server.chat("disagree", temperature=0)  # its shadow waits again
     assert reply.status_code == 200 and _waiting(server)["disagree"] == 1
     server.process.send_signal(signal.SIGKILL)
-    server.process.wait(15)
+    server.process.wait(60)
     assert sum(each["compared"] for each in _report(server.home)) == 6
     cleared = command(server.home, "shadow", "clear", "disagree")
     assert cleared.returncode == 0 and "3 pairs of answers of disagree are forgotten" in cleared.stderr
@@ -110,6 +103,7 @@ def _spent(server: Pooled) -> None:
     """Shadow answers are calls of their own, of nobody's key, and save nothing."""
     calls = server.admin.get("/ggufrun/v1/calls", params={"limit": 1000}).raise_for_status().json()["data"]
     shadows = [call for call in calls if call["endpoint"] == "shadow"]
-    assert sorted(call["model"] for call in shadows) == ["odd"] * 3 + ["twin"] * 3
+    models = [call["model"] for call in sorted(shadows, key=lambda call: str(call["time"]))]
+    assert models in (["odd"] * 3 + ["twin"] * 3, ["twin"] * 3 + ["odd"] * 3)  # all that waits for one, then the other
     assert all(call["key"] == "(shadow)" and call["usd"] is None and call["status"] == 200 for call in shadows)
     assert all(call["prompt_tokens"] > 0 and call["completion_tokens"] > 0 for call in shadows)

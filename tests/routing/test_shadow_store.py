@@ -103,7 +103,7 @@ def test_several_write_at_once(store: ShadowStore) -> None:
     start = threading.Barrier(4)
 
     def write(number: int) -> None:
-        start.wait(10)
+        start.wait(60)
         for _ in range(25):
             stores[number % 2].add(PAIR)
             shadow_report(stores[number % 2], Chosen(), interval)
