@@ -121,7 +121,7 @@ class _Opener:
 async def _load(pool: ModelPool, name: str) -> None:
     """With a progress bar, where standard error is a terminal."""
     line = ProgressLine(sys.stderr, Style.of(sys.stderr, os.environ).tty)
-    loading = asyncio.ensure_future(pool.load(name))
+    loading = asyncio.ensure_future(pool.load(name, logged=False))  # what is wrong ends the command, and is said then
     try:
         while not loading.done():
             line.show(pool.served()[0].progress, f"loading {name}")

@@ -108,10 +108,12 @@ class ModelPool:
         """To be held while something waits to borrow one of these, the first of it `since` then (monotonic)."""
         return self._turns.wish(names, since)
 
-    async def load(self, name: str, *, wait: bool = True) -> None:
-        """Without `wait` it returns at once, and how it goes on is in `served`."""
+    async def load(self, name: str, *, wait: bool = True, logged: bool = True) -> None:
+        """Without `wait` it returns at once, and how it goes on is in `served`. `logged`: also why it cannot be."""
         if wait:
-            (await self._joined(self._slot(name), None)).leave()
+            slot = self._slot(name)
+            self._wanted(slot).logged = logged
+            (await self._joined(slot, None)).leave()
         else:
             stay = self._wanted(self._slot(name))
             stay.ordered = stay.needed = True

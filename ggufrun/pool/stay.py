@@ -46,6 +46,7 @@ class Stay:
         self.users = 0
         self.closing = False  # takes no new users
         self.ordered = False  # somebody wished for it who does not wait for it
+        self.logged = True  # why it cannot be loaded; else only who waits for it hears that
         self.needed = False  # somebody has wished for it who does not only take what is spare
         self.used_at: float | None = None  # monotonic seconds; None: never
         self.opened_at = 0.0  # monotonic seconds, once it is
@@ -162,10 +163,10 @@ class Stay:
             await self._over.wait()
 
     def _fail(self, error: Exception) -> None:
-        if isinstance(error, GgufrunError):
-            _log.warning("%s cannot be loaded: %s", self.info.name, error)
-        else:
+        if not isinstance(error, GgufrunError):
             _log.exception("%s failed.", self.info.name)
+        elif self.logged:
+            _log.warning("%s cannot be loaded: %s", self.info.name, error)
         self.closing = True
         self.error = str(error) if isinstance(error, GgufrunError) else "It failed; the server's log has the details."
         if not self.opened.done():

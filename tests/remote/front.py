@@ -111,7 +111,7 @@ def program(
         family += _family(process.pid)
         process.terminate()
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:  # vLLM waits for ever where its engine has died
             process.kill()
         for each in family:
@@ -130,6 +130,6 @@ def _family(pid: int) -> list[psutil.Process]:
 
 def _healthy(address: str) -> bool:
     try:
-        return httpx.get(address, timeout=5, trust_env=False).status_code == 200
+        return httpx.get(address, timeout=60, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False

@@ -169,7 +169,7 @@ async def test_of_connections_that_are_kept_all_may_be_closed_by_now() -> None:
 
 
 async def test_who_leaves_between_two_tries_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_S", 5.0)
+    monkeypatch.setattr(backoff, "FIRST_S", 60.0)
     async with raw_server() as raw, opened(raw) as model:
         raw.replies = [as_json({}, 503)]
         asking = asyncio.create_task(events_of(model))
@@ -178,7 +178,7 @@ async def test_who_leaves_between_two_tries_asks_no_more(monkeypatch: pytest.Mon
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        assert time.monotonic() - before < 4 and len(raw.asked) == 1
+        assert time.monotonic() - before < 30 and len(raw.asked) == 1
         raw.replies = [said("Hi")]
         assert isinstance((await events_of(model))[-2], ChoiceFinished), "nobody holds it up"
 
