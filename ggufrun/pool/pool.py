@@ -241,8 +241,6 @@ class ModelPool:
 
     async def _spare_place_for(self, stay: Stay) -> bool:
         """Whether there is a place that nobody misses; it is not waited for here, where others are in the queue."""
-        if self._crowded():
-            return False
         if not self._has_room(stay.info):
             for leaver in self._lent_to(stay.info):
                 if not await self._left(leaver):

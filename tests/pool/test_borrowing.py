@@ -60,7 +60,8 @@ async def test_a_place_that_a_real_call_has_had_does_not() -> None:
         with wishing(pool, "a"):
             assert not pool.spare("a")
         await pool.unload("b")
-        await pool.load("c")  # somebody's, too
+        await pool.load("c", wait=False)  # somebody's, too
+        await until(pool, "c", "ready")
         with wishing(pool, "a"):
             assert not pool.spare("a")
 
@@ -188,6 +189,18 @@ async def test_who_borrows_waits_outside_the_queue() -> None:
             await until(pool, "c", "waiting")
         await asyncio.wait_for(real, LIMIT_S)
         assert state(pool, "b").state == "waiting" and fleet.loads == ["a", "c"]
+        await pool.unload("c")
+        await asyncio.wait_for(borrows, LIMIT_S)
+
+
+async def test_a_real_call_comes_before_who_has_put_another_out() -> None:
+    fleet = Fleet(close_s=0.05)
+    async with pool_of(fleet, "abc", ONE) as pool:
+        await borrow(pool, "a")
+        borrows = asyncio.create_task(borrow(pool, "b"))
+        await until(pool, "a", "unloading")
+        await asyncio.wait_for(use(pool, "c"), LIMIT_S)
+        assert fleet.loads == ["a", "c"]
         await pool.unload("c")
         await asyncio.wait_for(borrows, LIMIT_S)
 
