@@ -188,8 +188,9 @@ class Ledger:
                     self._forget(len(batch))
                     continue
                 with self._changed:
-                    if self._changed.wait_for(lambda: self._closing, RETRY_S):
+                    if self._closing:
                         break  # it was the last try
+                    self._changed.wait_for(lambda: self._closing, RETRY_S)
         finally:
             self._writer.close()
 

@@ -80,14 +80,13 @@ def test_texts_that_wait_are_bounded_and_their_calls_stay(tmp_path: Path, monkey
 
 
 def test_calls_are_in_the_file_within_a_second(tmp_path: Path) -> None:
+    assert module.GATHER_S < 1
     path = tmp_path / "ggufrun.db"
     ledger = Ledger(path)
     try:
-        for _ in range(2):  # the first one after a pause too
-            started = time.monotonic()
+        for calls in (1, 2):  # the first one after a pause too
             ledger.record(entry())
-            until_written(path, 1)
-            assert time.monotonic() - started < 1
+            until_written(path, calls)
     finally:
         ledger.close()
 
@@ -98,7 +97,7 @@ def test_many_calls_need_few_transactions(tmp_path: Path) -> None:
     started = time.monotonic()
     for _ in range(5000):
         ledger.record(entry())
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20  # some milliseconds; a transaction for each would take minutes
     ledger.close()
     assert len(rows(path)) == 5000
 
@@ -134,7 +133,7 @@ async def test_a_call_that_was_just_written_counts_once(tmp_path: Path, monkeypa
     forget, go_on = ledger._forget, threading.Event()
 
     def later(count: int) -> None:
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         forget(count)
 
     monkeypatch.setattr(ledger, "_forget", later)
@@ -147,24 +146,29 @@ async def test_a_call_that_was_just_written_counts_once(tmp_path: Path, monkeypa
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_locked_file_fails_no_call_and_loses_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def said() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "cannot be written now" in record.getMessage()]
+
     path = tmp_path / "ggufrun.db"
     ledger = Ledger(path)
     with locked(path):
         started = time.monotonic()
         for _ in range(10):
             ledger.record(entry(key="anna"))
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < 10  # it is locked until this test goes on
+        while not said():  # noqa: ASYNC110 - a thread says it
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)  # several tries
         assert await ledger.used_today("anna") == 150
     until_written(path, 10)
     assert await ledger.used_today("anna") == 150
     with locked(path):
         ledger.record(entry())
-        await asyncio.sleep(0.4)
+        while len(said()) < 2:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
     ledger.close()
     assert len(rows(path)) == 11
-    said = [record.getMessage() for record in caplog.records if "cannot be written now" in record.getMessage()]
-    assert len(said) == 2 and "locked" in said[0]  # once for each time
+    assert len(said()) == 2 and "locked" in said()[0]  # once for each time
 
 
 @pytest.mark.usefixtures("impatient")
@@ -193,7 +197,7 @@ def test_closing_waits_only_some_seconds_for_a_locked_file(tmp_path: Path, caplo
         ledger.record(entry())
         started = time.monotonic()
         ledger.close()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 30  # the lock would hold for ever
     assert "1 calls are missing" in caplog.text
 
 
@@ -257,7 +261,7 @@ def test_a_process_that_is_killed_loses_the_last_second_at_most(tmp_path: Path) 
     done = [line.split() for line, _ in zip(process.stdout, range(300), strict=False)]
     killed = time.time()
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     kept = {row["completion_tokens"] for row in rows(path)}
     old = {int(number) for number, when in done if float(when) < killed - 1}
     assert old and old <= kept
@@ -274,7 +278,7 @@ def test_a_process_that_looks_in_and_leaves_takes_nothing_away(tmp_path: Path) -
     seen = []
     for calls in (1, 2, 3):
         until_written(path, calls)
-        seen.append(subprocess.check_output([sys.executable, "-c", look, str(path)], text=True, timeout=20).strip())
+        seen.append(subprocess.check_output([sys.executable, "-c", look, str(path)], text=True, timeout=60).strip())
         ledger.record(entry())
     ledger.close()
     assert seen == ["1", "2", "3"] and len(rows(path)) == 4
