@@ -10,7 +10,7 @@ from typing import Any
 
 from ggufrun.records.ledger import Entry, Ledger
 
-STEPS = 500  # of 0.02 s, before a wait is given up
+STEPS = 3000  # of 0.02 s, before a wait is given up
 _numbers = count()
 _CALL = Entry(
     time=0.0,
@@ -39,7 +39,7 @@ def entry(**changes: Any) -> Entry:
 
 def rows(path: Path, table: str = "calls") -> list[dict[str, Any]]:
     """What another process sees in the file."""
-    with closing(sqlite3.connect(path, timeout=10)) as database:
+    with closing(sqlite3.connect(path, timeout=60)) as database:
         database.row_factory = sqlite3.Row
         return [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY rowid")]
 

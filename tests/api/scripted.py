@@ -15,7 +15,7 @@ from ggufrun.api.listener import Listener
 from ggufrun.chat.types import AnyRequest, ChatEvent, ChatModel, Meter, ModelInfo
 from tests.fakes import Scripted
 
-STEPS = 500  # of 0.02 s, before a wait is given up
+STEPS = 3000  # of 0.02 s, before a wait is given up
 
 
 @dataclass
@@ -51,7 +51,7 @@ class PlayedModel(Scripted):
 
 def client_of(app: ASGIApp) -> httpx.AsyncClient:
     """A client without a socket, for what needs none."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=10)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=60)
 
 
 @asynccontextmanager
@@ -65,12 +65,12 @@ async def listening(model: ChatModel, gateway: Gateway | None = None) -> AsyncIt
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])  # `serve` would look only every 0.1 s whether it is to end
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=10) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
             yield client
     finally:
         for each in server.servers:
             each.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while server.server_state.tasks or server.server_state.connections:  # noqa: ASYNC110 - uvicorn's own state
                 await asyncio.sleep(0.002)
 

@@ -166,9 +166,9 @@ async def test_a_reader_that_leaves_cancels_all() -> None:
     meter = Meter()
     events = complete(model(service), requests, meter)
     assert await anext(events) == Started(4, 4096)
-    seen = [await asyncio.wait_for(anext(events), 5) for _ in range(4)]
+    seen = [await asyncio.wait_for(anext(events), 60) for _ in range(4)]
     assert {event.choice for event in seen if isinstance(event, TextDelta)} == {0, 1, 2, 3}
-    await asyncio.wait_for(events.aclose(), 5)
+    await asyncio.wait_for(events.aclose(), 60)
     assert [generation.cancelled for generation in service.generations] == [True] * 4
     assert (meter.prompt_tokens, meter.completion_tokens) == (4, 4)
 

@@ -155,7 +155,7 @@ def test_a_crash_is_a_503_and_the_next_request_works(server: Served, openai: "Op
         assert not waiting.done()
         os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(APIStatusError, match="process ended") as caught:
-            waiting.result(20)
+            waiting.result(60)
     assert caught.value.status_code == 503 and caught.value.response.headers["Retry-After"]
     assert len(openai.embeddings.create(model="bert", input=TEXTS).data) == 3
     assert server.worker().pid != worker.pid
@@ -166,8 +166,8 @@ def test_a_client_that_leaves_takes_its_request_back(server: Served) -> None:
     os.kill(worker.pid, signal.SIGSTOP)
     try:
         with pytest.raises(httpx.ReadTimeout):
-            server.client.post("/v1/embeddings", json={"input": TEXTS}, timeout=0.3)
-        end = time.monotonic() + 5
+            server.client.post("/v1/embeddings", json={"input": TEXTS}, timeout=httpx.Timeout(60, read=0.5))
+        end = time.monotonic() + 60
         while not any(" 499 " in line for line in server.log):
             assert time.monotonic() < end, server.log[-3:]
             time.sleep(0.02)

@@ -17,9 +17,11 @@ from tests.api.scripted import PlayedModel, listening, until_ended
 from tests.api.test_guard import ANSWER, CHAT, HELLO
 
 
-async def sent_by(lines: AsyncGenerator[str, None], leave_after: float = 5.0) -> tuple[list[bytes], bool]:
-    """The bodies that were sent, and whether the resources were closed."""
-    bodies: list[bytes] = []
+async def sent_by(
+    lines: AsyncGenerator[str, None], leave_after: float = 90.0, bodies: list[bytes] | None = None
+) -> tuple[list[bytes], bool]:
+    """The bodies that were sent, `bodies` as they come, and whether the resources were closed."""
+    bodies = [] if bodies is None else bodies
     resources = AsyncExitStack()
     closed: list[bool] = []
     resources.callback(closed.append, True)
@@ -32,31 +34,34 @@ async def sent_by(lines: AsyncGenerator[str, None], leave_after: float = 5.0) ->
         if message["type"] == "http.response.body":
             bodies.append(message["body"])
 
-    await asyncio.wait_for(EventStream(lines, resources)({"type": "http"}, receive, send), 10)
+    await asyncio.wait_for(EventStream(lines, resources)({"type": "http"}, receive, send), 60)
     return bodies, closed == [True]
 
 
 async def test_a_silent_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.05)
 
+    bodies: list[bytes] = []
+
     async def lines() -> AsyncGenerator[str, None]:
-        await asyncio.sleep(0.18)
+        while len(bodies) < 2:  # noqa: ASYNC110 - what was sent is a list
+            await asyncio.sleep(0.01)
         yield "data: 1"
 
-    bodies, closed = await sent_by(lines())
+    _, closed = await sent_by(lines(), bodies=bodies)
     assert bodies[:2] == [b": keep-alive\n\n"] * 2 and bodies[-2:] == [b"data: 1\n\n", b""] and closed
 
 
 async def test_a_stream_that_speaks_needs_no_comments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.2)
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 1.0)
 
     async def lines() -> AsyncGenerator[str, None]:
-        for number in range(10):
-            await asyncio.sleep(0.05)
+        for number in range(12):
+            await asyncio.sleep(0.1)
             yield f"data: {number}"
 
     bodies, _ = await sent_by(lines())
-    assert bodies == [f"data: {number}\n\n".encode() for number in range(10)] + [b""]
+    assert bodies == [f"data: {number}\n\n".encode() for number in range(12)] + [b""]
 
 
 async def test_a_client_that_leaves_ends_the_lines() -> None:
@@ -87,7 +92,7 @@ async def test_a_client_that_stays_and_reads_no_more_is_let_go(monkeypatch: pyte
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             await asyncio.get_running_loop().sock_connect(peer, (host, port))
             peer.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            await asyncio.wait_for(until_ended(model), 5)
+            await asyncio.wait_for(until_ended(model), 60)
             assert gateway.models.served()[0].active == 0
         scraped = gateway.metrics.exposition(gateway.models.served())[0].decode()
     assert f'ggufrun_requests_total{{endpoint="{CHAT}",model="played",status="499"}} 1.0' in scraped
@@ -111,5 +116,5 @@ async def test_a_send_that_hangs_ends_the_answer(monkeypatch: pytest.MonkeyPatch
         if message is None or message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    await asyncio.wait_for(EventStream(lines(), resources)({"type": "http"}, never, never), 2)
+    await asyncio.wait_for(EventStream(lines(), resources)({"type": "http"}, never, never), 60)
     assert closed == [True]

@@ -144,7 +144,7 @@ async def test_a_host_that_sends_a_little_now_and_then_is_given_up() -> None:
     async with picture_host({"/": drip}) as host:
         with pytest.raises(RequestError, match=r"did not come within 0\.3 s"):
             await Fetcher(_LOCAL, Limits(time_s=0.3)).fetch(f"http://127.0.0.1:{host.port}/")
-        await asyncio.wait_for(host.left.wait(), 10)
+        await asyncio.wait_for(host.left.wait(), 60)
 
 
 async def test_headers_that_come_for_ever_are_given_up() -> None:
@@ -178,7 +178,7 @@ async def test_what_does_not_say_so_is_stopped_when_it_is(head: bytes) -> None:
     async with picture_host({"/": endless}) as host:
         with pytest.raises(RequestError, match=r"larger than 0\.5 MB"):
             await Fetcher(_LOCAL, Limits(bytes=500_000)).fetch(f"http://127.0.0.1:{host.port}/")
-        await asyncio.wait_for(host.left.wait(), 10)
+        await asyncio.wait_for(host.left.wait(), 60)
 
 
 @pytest.mark.parametrize("body", [b"<html>secret</html>", b"", b"\x89PN", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
@@ -277,8 +277,8 @@ async def test_a_request_s_slow_pictures_keep_those_of_others_not_waiting() -> N
         fetcher, one = Fetcher(_LOCAL), Budget(10**9)
         slow = [asyncio.create_task(fetcher.fetch(f"http://127.0.0.1:{host.port}/slow", one)) for _ in range(40)]
         try:
-            await asyncio.wait_for(came.wait(), 10)
-            assert await asyncio.wait_for(fetcher.fetch(f"http://127.0.0.1:{host.port}/"), 10) == _PNG
+            await asyncio.wait_for(came.wait(), 60)
+            assert await asyncio.wait_for(fetcher.fetch(f"http://127.0.0.1:{host.port}/"), 60) == _PNG
             assert len(host.asked) == 5
         finally:
             for task in slow:

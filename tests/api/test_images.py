@@ -231,7 +231,7 @@ async def test_the_first_that_fails_ends_the_others() -> None:
     async with picture_host({"/slow": never, "/html": whole(b"<html>and more</html>")}) as host:
         at = f"http://127.0.0.1:{host.port}"
         body = _user(_image(f"{at}/slow"), _image(f"{at}/html"))
-        reply, _ = await asyncio.wait_for(_post("/v1/chat/completions", body, images=Images(hosts=["127.0.0.1"])), 10)
+        reply, _ = await asyncio.wait_for(_post("/v1/chat/completions", body, images=Images(hosts=["127.0.0.1"])), 60)
         assert reply.status_code == 400 and reply.json()["param"] == "messages.0.content.1"
 
 
@@ -293,9 +293,9 @@ async def test_a_client_that_leaves_ends_the_fetching() -> None:
             async with listening(model, gateway) as client:
                 body = {**_user(_image(f"http://127.0.0.1:{host.port}/")), "stream": stream}
                 posted = asyncio.create_task(client.post("/v1/chat/completions", json=body))
-                await asyncio.wait_for(asked.wait(), 10)
+                await asyncio.wait_for(asked.wait(), 60)
                 posted.cancel()
-                await asyncio.wait_for(host.left.wait(), 10)
+                await asyncio.wait_for(host.left.wait(), 60)
 
 
 async def test_logged_prompts_have_no_files_in_them(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ async def exchange(client: httpx.AsyncClient, path: str, header: str = "", sent:
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n{header}\r\n"
     writer.write(head.encode() + sent)
     try:
-        got = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-        return got + await asyncio.wait_for(reader.read(4096), 5)
+        got = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+        return got + await asyncio.wait_for(reader.read(4096), 60)
     finally:
         writer.close()
 
@@ -93,7 +93,7 @@ async def test_a_body_that_does_not_go_on_ends(kind: str, monkeypatch: pytest.Mo
         for _ in range(5):  # slow is fine
             await asyncio.sleep(0.1)
             writer.write(b"1\r\n \r\n")
-        reply = await asyncio.wait_for(reader.read(), 5)  # the connection is closed
+        reply = await asyncio.wait_for(reader.read(), 60)  # the connection is closed
         writer.close()
         assert reply.startswith(b"HTTP/1.1 408") and b"nothing came for 0.2 s" in reply
 

@@ -37,7 +37,7 @@ class ToldLibrary:
         self.pulling: Pull = lambda report, stop: {"name": "a/b:Q4_0", "path": "/there"}
 
     def local(self) -> list[Json]:
-        self.go.wait(5)
+        self.go.wait(60)
         return []
 
     def cards(self) -> list[Json]:
@@ -97,7 +97,7 @@ def opened(app: Open) -> Iterator[Open]:
 
 
 def ended(job: Job) -> Job:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not job.over:
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -182,7 +182,7 @@ def test_a_job_that_would_end_its_thread_ends_alone() -> None:
     jobs, gate = Jobs(), threading.Event()
 
     def leaves(job: Job) -> Json:
-        gate.wait(5)
+        gate.wait(60)
         raise SystemExit(1)
 
     first, second = jobs.begin("pull", {"n": 0}, leaves), jobs.begin("pull", {"n": 1}, lambda job: {})
@@ -208,7 +208,7 @@ async def test_what_watches_a_pull_sees_each_state_and_the_end(opened: Open) -> 
         report.file("a.gguf", "coming", 0, 10)
         for done in range(1000):  # more than anybody wants to hear of
             report.file("a.gguf", "fetching", done // 100, 10)
-        seen.wait(5)
+        seen.wait(60)
         report.file("a.gguf", "here", 10, 10)
         return {"name": "a/b:Q4_0", "path": "/there"}
 
@@ -232,7 +232,7 @@ def test_jobs_of_a_kind_run_one_after_the_other() -> None:
 
     def work(job: Job) -> Json:
         running.append(job.asked["n"])
-        gate.wait(5)
+        gate.wait(60)
         return {}
 
     first, second, third = (jobs.begin("pull", {"n": n}, work) for n in range(3))
@@ -258,7 +258,7 @@ def test_jobs_end_with_what_was_wrong() -> None:
 
     def stopped(job: Job) -> Json:
         running.set()
-        job.stop.wait(5)
+        job.stop.wait(60)
         raise OptionError("It was stopped.")
 
     said = ended(jobs.begin("pull", {"n": 0}, refused))
@@ -266,7 +266,7 @@ def test_jobs_end_with_what_was_wrong() -> None:
     said = ended(jobs.begin("pull", {"n": 1}, broken))
     assert said.state == "failed" and "secret" not in said.error and "log" in said.error
     said = jobs.begin("pull", {"n": 2}, stopped)
-    assert running.wait(5)
+    assert running.wait(60)
     jobs.stop(said)
     assert (ended(said).state, said.error) == ("stopped", "")
     jobs.stop(said)  # once more does nothing
@@ -283,7 +283,7 @@ def test_old_jobs_are_forgotten_and_too_many_are_refused() -> None:
     assert len(jobs.listed("verify")) <= 51 and first not in jobs.listed("verify")
 
     def hang(job: Job) -> Json:
-        gate.wait(5)
+        gate.wait(60)
         return {}
 
     with pytest.raises(EngineBusy):
@@ -297,13 +297,13 @@ def test_the_end_stops_all_and_waits_for_no_thread_that_hangs() -> None:
     jobs, gate = Jobs(), threading.Event()
 
     def hang(job: Job) -> Json:
-        gate.wait(20)
+        gate.wait(60)
         return {}
 
     running, waiting = jobs.begin("pull", {"n": 0}, hang), jobs.begin("pull", {"n": 1}, hang)
     start = time.monotonic()
     jobs.stop_all()
-    assert running.stop.is_set() and waiting.state == "stopped" and time.monotonic() - start < 0.5
+    assert running.stop.is_set() and waiting.state == "stopped" and time.monotonic() - start < 30
     with pytest.raises(EngineClosed):
         jobs.begin("verify", {}, hang)
     gate.set()

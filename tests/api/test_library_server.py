@@ -188,5 +188,5 @@ def test_the_server_ends_with_a_pull_under_way(home: Home, hub: FakeHub, repo: b
             if told["files"] and running.process.poll() is None:
                 running.process.terminate()
         assert told["state"] == "stopped"  # who watches it sees its end
-        assert running.process.wait(15) == 0
+        assert running.process.wait(60) == 0
         assert "Traceback" not in "".join(running.log)

@@ -35,7 +35,7 @@ class Held(io.StringIO):
 
     def write(self, text: str) -> int:
         self.writing.set()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(90)
         return super().write(text)
 
 
@@ -45,10 +45,10 @@ def test_a_terminal_that_is_held_holds_nobody(monkeypatch: pytest.MonkeyPatch) -
     start = time.monotonic()
     with logging_to(stream):
         ACCESS.info("first")
-        assert stream.writing.wait(10)
+        assert stream.writing.wait(60)
         for number in range(5):
             ACCESS.info("line %d", number)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 60
         stream.go_on.set()
     assert [line[-6:] for line in stream.getvalue().splitlines()[:4]] == [" first", "line 0", "line 1", "line 2"]
     assert "2 lines were dropped" in stream.getvalue()
@@ -60,7 +60,7 @@ def test_the_end_does_not_wait_for_a_terminal_that_is_held(monkeypatch: pytest.M
     start = time.monotonic()
     with logging_to(stream):
         ACCESS.info("first")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
     stream.go_on.set()
 
 

@@ -41,7 +41,7 @@ async def in_thread(model: PlayedModel, use: Callable[[Any], T], gateway: Gatewa
     """What `use` makes of the synchronous client."""
 
     def run(address: str) -> T:
-        with sdk().Anthropic(api_key=key, base_url=address, max_retries=0, timeout=10) as client:
+        with sdk().Anthropic(api_key=key, base_url=address, max_retries=0, timeout=60) as client:
             return use(client)
 
     async with address_of(model, gateway) as address:
@@ -52,7 +52,7 @@ async def awaited(model: PlayedModel, use: Callable[[Any], Awaitable[T]]) -> T:
     """What `use` makes of the asynchronous client."""
     async with (
         address_of(model) as address,
-        sdk().AsyncAnthropic(api_key="k", base_url=address, max_retries=0, timeout=10) as client,
+        sdk().AsyncAnthropic(api_key="k", base_url=address, max_retries=0, timeout=60) as client,
     ):
         return await use(client)
 

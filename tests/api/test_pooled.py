@@ -80,7 +80,7 @@ def test_a_client_that_leaves_does_not_wait_on(server: Pooled) -> None:
         for streamed in (True, False):
             with pytest.raises(httpx.ReadTimeout):
                 asked = {**body, "model": "second", "stream": streamed}
-                server.client.post("/v1/chat/completions", json=asked, timeout=0.2)
+                server.client.post("/v1/chat/completions", json=asked, timeout=httpx.Timeout(60, read=0.5))
             server.until(lambda: server.model("second")["active"] == 0)
             assert server.model("first")["active"] == 1  # all the while
             assert server.model("second")["state"] == "unloaded"  # nobody wants its place any more
@@ -165,7 +165,7 @@ def test_stop_ends_the_server_and_its_models(server: Pooled) -> None:
     assert server.workers() == 1
     done = server.ggufrun("stop")
     assert done.returncode == 0 and "has ended" in done.stderr, done.stderr
-    assert server.process.wait(10) == 0
+    assert server.process.wait(60) == 0
     assert not list((server.home / "run").iterdir())
     nobody = server.ggufrun("ps", "--url", str(server.client.base_url))
     assert nobody.returncode == 1 and "No server answers" in nobody.stderr and "ggufrun serve" in nobody.stderr

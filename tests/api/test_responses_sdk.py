@@ -36,7 +36,7 @@ async def address_of(model: PlayedModel) -> AsyncIterator[str]:
 
 async def with_openai(model: PlayedModel, use: Callable[[OpenAI], T]) -> T:
     def run(address: str) -> T:
-        with OpenAI(api_key="k", base_url=f"{address}/v1", max_retries=0, timeout=10) as client:
+        with OpenAI(api_key="k", base_url=f"{address}/v1", max_retries=0, timeout=60) as client:
             return use(client)
 
     async with address_of(model) as address:
@@ -81,7 +81,7 @@ async def test_openais_client() -> None:
 async def test_openais_asynchronous_client() -> None:
     async with (
         address_of(PlayedModel(CALLED)) as address,
-        AsyncOpenAI(api_key="k", base_url=f"{address}/v1", max_retries=0, timeout=10) as client,
+        AsyncOpenAI(api_key="k", base_url=f"{address}/v1", max_retries=0, timeout=60) as client,
     ):
         check(await client.responses.create(**ASKED, tools=TOOLS))
         events = [event async for event in await client.responses.create(**ASKED, tools=TOOLS, stream=True)]

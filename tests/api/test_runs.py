@@ -34,7 +34,7 @@ def asked(chats: Chatting, at: int = -1) -> list[tuple[str, Any]]:
 
 
 async def until(happened: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not happened():  # noqa: ASYNC110 - nobody sets an event
             await asyncio.sleep(0.01)
 

@@ -41,12 +41,12 @@ class Reader:
                     lines = []
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while shown(self.events)[0] != text:  # noqa: ASYNC110 - nobody sets an event
                 await asyncio.sleep(0.01)
 
     async def end(self) -> list[dict[str, Any]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._task
         return self.events
 
@@ -193,7 +193,7 @@ class LoadingModels(OneModel):
 
 
 async def until_leased(models: LoadingModels, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while models.leases != count:  # noqa: ASYNC110 - nobody sets an event
             await asyncio.sleep(0.01)
 

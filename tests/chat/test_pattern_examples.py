@@ -72,7 +72,7 @@ def test_half_a_surrogate_pair_is_no_example() -> None:
 
 
 def test_large_schemas_take_no_longer_than_they_may() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert len(pattern_examples([string(pattern=f"word{i}") for i in range(1000)])) == 64
     assert pattern_examples([string(pattern="[^a]?" * 700 + f"(?=x){i}") for i in range(1000)]) == ()
-    assert time.perf_counter() - began < 10  # half a second
+    assert time.thread_time() - began < 10  # half a second

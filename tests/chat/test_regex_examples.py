@@ -104,9 +104,9 @@ def test_what_is_beyond_has_no_example(source: str) -> None:
     "source", ["[^a]?" * 800, "(a|b|c|d)?" * 400, "(a{0,512}|b)*" * 300, "(" * 30 + "a" + "*)" * 30]
 )
 def test_no_expression_takes_long(source: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     regex_examples(source, 100)
-    assert time.perf_counter() - began < 1  # some 20 milliseconds
+    assert time.thread_time() - began < 1  # some 20 milliseconds
 
 
 ATOMS = st.sampled_from(

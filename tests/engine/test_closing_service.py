@@ -26,5 +26,5 @@ async def test_it_is_over_when_aclose_returns_also_where_that_is_cancelled(monke
         await asyncio.sleep(0.001)
         closing.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(closing, 10)
+        await asyncio.wait_for(closing, 60)
     assert not psutil.pid_exists(pid)

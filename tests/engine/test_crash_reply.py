@@ -33,7 +33,7 @@ def client_of(service: Service) -> httpx.AsyncClient:
     vocabulary = FakeVocabulary()
     compiler = Compiler(vocabulary, FakeEncoder(), lambda request, prompt: None, service.context)
     app = create_app(gateway_for(LocalChatModel(INFO, vocabulary, compiler, service)))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=10)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=60)
 
 
 async def reply_when(service: Service, client: httpx.AsyncClient, n: int, end: int | None) -> httpx.Response:
@@ -46,7 +46,7 @@ async def reply_when(service: Service, client: httpx.AsyncClient, n: int, end: i
     else:
         assert service.worker_pid is not None
         os.kill(service.worker_pid, end)
-    return await asyncio.wait_for(asked, 10)
+    return await asyncio.wait_for(asked, 60)
 
 
 @pytest.mark.parametrize("n", [1, 3])

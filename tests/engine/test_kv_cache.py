@@ -17,7 +17,7 @@ def text(first: int, count: int = 300) -> list[int]:
 
 def begun(kv: KvCache, tokens: list[int], request: int = 1) -> Slot:
     """A sequence for `tokens`, with what is saved of it read first."""
-    for _ in range(200):
+    for _ in range(2000):
         if kv.ready(request, tokens):
             break
         kv.wait(0.05)

@@ -235,7 +235,7 @@ def test_a_failure_that_nobody_waits_for_any_more_is_forgotten(bench: Bench) -> 
     bench.step()
     bench.engine.cancel(1)
     bench.encoder.hold.set()
-    bench.engine._pictures.wait(10)
+    bench.engine._pictures.wait(60)
     bench.said(asked(2, picture(1), [5]))
     assert len(bench.encoder.calls) == 2 and not bench.engine._pictures._failed
 

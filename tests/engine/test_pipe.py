@@ -135,7 +135,7 @@ def test_the_longest_prompts_are_far_below_the_limit(pipe: Pipe, monkeypatch: py
     writer = threading.Thread(target=PipeWriter(pipe[1]).write, args=([Submit(request)],), daemon=True)
     writer.start()
     assert PipeReader(pipe[0]).read() == [Submit(request)]
-    writer.join(10)
+    writer.join(60)
 
 
 def test_the_end_is_seen_between_frames_and_inside_one(pipe: Pipe) -> None:

@@ -35,7 +35,7 @@ class SlowStore(PrefixStore):
     def load(self, stored: StoredPrefix, stopped: Callable[[], bool] = lambda: False) -> LoadedPrefix | None:
         self.reads.append(threading.get_ident())
         self.began.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         self.stopped.append(stopped())
         return super().load(stored, stopped)
 
@@ -116,7 +116,7 @@ def test_running_streams_and_later_requests_go_on_while_a_state_is_read(store: S
     waiting = bench.ask(2, (*text(5), 9))
     later = bench.ask(3, (3, 2, 1))
     bench.step(40)
-    assert store.began.wait(5)
+    assert store.began.wait(60)
     assert len(bench.outcomes[1].tokens) >= 40 and bench.outcomes[3].finished is not None
     assert 2 not in bench.outcomes
     store.go.set()
@@ -132,7 +132,7 @@ def test_an_engine_that_only_waits_for_a_state_neither_spins_nor_blocks(store: S
     began, used = time.monotonic(), time.thread_time()
     bench.step(10)
     taken = time.monotonic() - began
-    assert 5 * PATIENCE_S < taken < 2 and time.thread_time() - used < taken / 2
+    assert 5 * PATIENCE_S < taken < 30 and time.thread_time() - used < taken / 2
     assert bench.engine.busy and not bench.outcomes
     store.go.set()
     bench.finish()
@@ -161,7 +161,7 @@ def test_cancel_while_it_is_read_ends_the_request_at_once_and_stops_the_reading(
     bench.ask(2, (*text(5), 9))
     other = bench.ask(3, (*text(6), 9))
     bench.step(3)
-    assert store.began.wait(5) and not bench.outcomes
+    assert store.began.wait(60) and not bench.outcomes
     bench.engine.cancel(2)
     bench.step()
     finished = bench.outcomes[2].finished
@@ -191,7 +191,7 @@ def test_a_file_that_is_no_longer_good_is_computed_instead(store: SlowStore, ben
     path = put(store, text(5))
     request = bench.ask(2, (*text(5), 9))
     bench.step(2)
-    assert store.began.wait(5)
+    assert store.began.wait(60)
     if damage == "gone":
         path.unlink()
     else:
@@ -255,7 +255,7 @@ def test_what_was_computed_meanwhile_is_shared_instead(store: SlowStore) -> None
     for start in range(0, 400, 50):
         backend.decode([Run(slot.seq, start, text(5)[start : start + 50], 0)])
     kv.extend(slot.seq, list(text(5)))
-    kv.wait(5)
+    kv.wait(60)
     assert kv.ready(2, tokens)
     shared = kv.acquire(2, tokens)
     assert shared is not None and (shared.reused, shared.restored) == (400, 0)
@@ -290,10 +290,10 @@ def test_closing_does_not_wait_for_a_state(store: SlowStore) -> None:
     own = Bench(store)
     own.ask(2, (*text(5), 9))
     own.step(2)
-    assert store.began.wait(5)
+    assert store.began.wait(60)
     began = time.monotonic()
     own.engine.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30  # reading it ends with the test
     store.go.set()
 
 
@@ -338,7 +338,7 @@ def test_one_state_is_held_at_most_and_who_asks_later_takes_over(store: SlowStor
     first, second = [*text(5), 9], [*text(6), 9]
     for request, tokens in ((1, first), (2, second), (1, first)):
         assert not kv.ready(request, tokens)
-        kv.wait(5)
+        kv.wait(60)
         assert kv.ready(request, tokens)
     slot = kv.acquire(1, first)
     assert slot is not None and slot.restored == 400 and len(store.reads) == 3

@@ -32,7 +32,7 @@ def ending(heard: Callable[[WorkerProcess, Sequence[FromWorker]], None]) -> str:
 
     process = WorkerProcess(SETTINGS, heard, ended)
     try:
-        assert over.wait(10)
+        assert over.wait(60)
         assert not psutil.pid_exists(process.pid)
         assert process.given_up and not process.killed
         process.stop(0)
@@ -78,7 +78,7 @@ def test_sending_to_a_worker_that_has_ended_is_no_error() -> None:
     messages: list[ToWorker] = [Submit(GenerationRequest(1, (5,)))] * 3
     for message in messages:
         process.send(message)
-    assert over.wait(10) and process.ending() == "enough"
+    assert over.wait(60) and process.ending() == "enough"
     process.send(messages[0])
     process.stop(0)
 
@@ -97,12 +97,12 @@ def test_a_worker_that_cannot_read_a_message_ends_even_while_it_computes(frame: 
 
     process = WorkerProcess(SETTINGS, heard, lambda process: over.set())
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         process.send(Submit(GenerationRequest(1, (HANG,))))
         time.sleep(0.2)  # the outbox has written it, and the worker is busy with it
         process._stdin.write(frame)
         process._stdin.flush()
-        assert over.wait(10)
+        assert over.wait(60)
         assert not process.given_up
         assert f"exit status {EXIT_DEAF};" in process.ending() and words in process.ending()
     finally:

@@ -57,7 +57,7 @@ def refusal(service: Service) -> EngineCrashed:
 
 def kill_unheard(service: Service) -> None:
     """Kill the worker and keep the loop from hearing of it."""
-    pid, end = service.worker_pid, time.monotonic() + 5
+    pid, end = service.worker_pid, time.monotonic() + 60
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     while psutil.pid_exists(pid):
@@ -156,7 +156,7 @@ async def test_three_crashes_in_a_row_are_enough_until_a_minute_has_passed(
     await crash(fresh)  # the one attempt
     assert "4 times" in str(refusal(fresh))
     wait(60)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await fresh.ready()  # an attempt too, and waited for
     assert fresh.worker_pid is not None
     wait(60)
@@ -194,7 +194,7 @@ async def test_a_model_that_does_not_load_again_is_given_up(tmp_path: Path, monk
     _, end = await read(service.submit(ask(service, 1)))
     assert isinstance(end, Failed) and "is gone" in end.message
     with pytest.raises(EngineCrashed, match="is gone"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 await read(service.submit(ask(service, 1)))
     await service.aclose()
@@ -222,7 +222,7 @@ async def test_a_failed_load_is_a_typed_error_for_good(
     monkeypatch.setattr(process_module, "REAP_S", 0.1)
     service = await asyncio.to_thread(Service, settings(factory))
     for _ in range(2):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with pytest.raises(kind, match=words) as caught:
                 await service.ready()
         assert type(caught.value) is kind and "\n" not in str(caught.value)
@@ -250,7 +250,7 @@ async def test_close_ends_what_waits_for_a_restart(fresh: Service, monkeypatch: 
     await fresh.aclose()
     for stream in streams:
         assert "closed" in await failure(stream)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(EngineClosed):
             await waiting
 

@@ -53,7 +53,7 @@ def test_who_is_interrupted_does_not_wait_for_threads_that_hang() -> None:
     with pytest.raises(KeyboardInterrupt):
         at_once(hanging, range(2), 2)
     assert time.monotonic() - began < 10
-    assert told.wait(10)
+    assert told.wait(60)
     end.set()
 
 

@@ -30,7 +30,7 @@ def _cdn(
 ) -> tuple[int, dict[str, str], bytes]:
     """One GET from the CDN without any library between."""
     link = urlsplit(hub.link(path, file or FakeFile(DATA)))
-    connection = HTTPConnection(link.hostname or "", link.port, timeout=10)
+    connection = HTTPConnection(link.hostname or "", link.port, timeout=60)
     connection.request("GET", link.path, headers={} if span is None else {"Range": span})
     reply = connection.getresponse()
     body = reply.read()
@@ -222,7 +222,7 @@ def test_links_expire(hub: FakeHub) -> None:
     assert _cdn(hub, "m.gguf")[0] == 200  # a new link
     link = urlsplit(hub.link("m.gguf", FakeFile(DATA)))
     hub.expire_links()
-    connection = HTTPConnection(link.hostname or "", link.port, timeout=10)
+    connection = HTTPConnection(link.hostname or "", link.port, timeout=60)
     for _ in range(2):  # over one connection that is kept
         connection.request("GET", link.path)
         reply = connection.getresponse()
@@ -233,7 +233,7 @@ def test_links_expire(hub: FakeHub) -> None:
 def test_ends_with_its_connections(tmp_path: Path) -> None:
     with FakeHub(bytes_per_s=1000) as hub:
         link = urlsplit(hub.link("m.gguf", FakeFile(DATA)))
-        connection = socket.create_connection((link.hostname or "", link.port or 0), timeout=10)
+        connection = socket.create_connection((link.hostname or "", link.port or 0), timeout=60)
         connection.sendall(f"GET {link.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert connection.recv(1)
     while connection.recv(1 << 16):  # until the end: no thread is left that sends
@@ -255,4 +255,4 @@ def test_as_a_program(tmp_path: Path) -> None:
         assert Path(told).read_bytes() == DATA
     finally:
         server.terminate()
-        server.communicate(timeout=10)
+        server.communicate(timeout=60)

@@ -105,7 +105,7 @@ def _killed_in_the_middle(hub: FakeHub, home: Home, number: signal.Signals) -> t
         time.sleep(0.02)
     time.sleep(0.7)
     pull.send_signal(number)
-    _, err = pull.communicate(timeout=30)
+    _, err = pull.communicate(timeout=60)
     hub.faults.clear()
     assert not list(home.hub_cache.rglob("*.gguf"))
     return pull.returncode, err

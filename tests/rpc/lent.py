@@ -55,7 +55,7 @@ class LentMachine:
         self.process.kill()
         for server in servers:
             server.kill()  # a stopped one does not see its parent's end
-        self.process.wait(10)
+        self.process.wait(60)
 
     def until(self, happened: Callable[[], bool]) -> None:
         end = time.monotonic() + READY_S
@@ -71,10 +71,10 @@ class LentMachine:
         """The whole machine is gone."""
         servers = self._children()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         for server in servers:
             server.kill()
-            server.wait(10)
+            server.wait(60)
 
     def pause(self) -> None:
         os.kill(self.server().pid, signal.SIGSTOP)

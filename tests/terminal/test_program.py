@@ -40,7 +40,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(home: dict[str, str], *arguments: str, stdin: bytes | None = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", PROGRAM, *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, env={**os.environ, **home}, timeout=30)
+    return subprocess.run(command, input=stdin, capture_output=True, env={**os.environ, **home}, timeout=60)
 
 
 def test_a_talk(chat: Terminal, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_reader_that_leaves_ends_it_quietly(home: dict[str, str]) -> None:
         assert program.stdout.read(5) == b"word0"
         program.stdout.close()
         assert program.stderr.read() == b""
-        assert program.wait(timeout=15) == 0
+        assert program.wait(timeout=60) == 0
 
 
 def test_a_full_disk_is_one_line(home: dict[str, str]) -> None:
@@ -182,7 +182,7 @@ def test_a_full_disk_is_one_line(home: dict[str, str]) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             env={**os.environ, **home},
-            timeout=30,
+            timeout=60,
         )
     assert done.returncode == 1
     assert b"No space left" in done.stderr and done.stderr.count(b"\n") == 1

@@ -82,14 +82,14 @@ def test_a_large_vocabulary_is_fast(tmp_path: Path) -> None:
     path = make.write(tmp_path / "m.gguf", make.gguf(fields))
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         header = read_header(path)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert header.metadata["llama.context_length"] == 7
     assert min(times) < 0.5
-    start = time.perf_counter()
+    start = time.process_time()
     assert header.strings("tokenizer.ggml.tokens")[-1] == "262143"
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.model

@@ -137,9 +137,9 @@ def test_many_strings_in_a_large_file_take_neither_time_nor_memory(tmp_path: Pat
     for claimed in (3_999_999, 30_000_000):
         make.write(path, make.gguf([make.field("k", make.ARRAY, make.array(make.STRING, claimed, b""))], counts=(0, 2)))
         os.truncate(path, 300 << 20)
-        start = time.perf_counter()
+        start = time.process_time()
         assert "damaged" in refused(path)
-        assert time.perf_counter() - start < 3.0
+        assert time.process_time() - start < 3.0
 
 
 def test_no_header_is_longer_than_a_vocabulary_can_be(tmp_path: Path) -> None:

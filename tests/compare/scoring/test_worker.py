@@ -88,7 +88,7 @@ def test_all_jobs_of_a_row(start: Start, text: Path, tmp_path: Path) -> None:
     child = start(jobs)
     said = events(child)
     assert told(said) == [("loaded", None), ("peak", None), *(("done", job) for job in range(6))]
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     assert said[0]["load_s"] > 0 and 20e6 < said[1]["bytes"] < 2e9
     assert {each["job"] for each in said if each["event"] == "progress" and each["done"] == each["of"]} == set(range(6))
     scores = files.read_scores(tmp_path / "itself.npz")
@@ -130,7 +130,7 @@ def test_a_model_that_does_not_load_says_why(start: Start, text: Path, content: 
     said = events(child)
     assert told(said) == [("failed", None)]
     assert said[0]["type"] == "ModelFileError" and "model.gguf" in said[0]["message"]
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
 
 
 def test_a_context_that_is_too_large_says_so(start: Start, text: Path) -> None:
@@ -163,4 +163,4 @@ def test_it_ends_with_its_parent(start: Start, text: Path) -> None:
     assert child.stdout is not None and child.stdin is not None
     assert json.loads(child.stdout.readline())["event"] == "loaded"
     child.stdin.close()
-    assert child.wait(20) == 1
+    assert child.wait(60) == 1
