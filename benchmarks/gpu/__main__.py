@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks.gpu.card import card
 from benchmarks.gpu.files import Files, roomy_folder
 from benchmarks.gpu.notes import note, notes
-from benchmarks.gpu.report import report
+from benchmarks.gpu.report import report, tables
 from benchmarks.gpu.weights import SHAPES
 
 LEAST_S: Final = 10.0  # with less left, no step is begun
@@ -155,7 +155,7 @@ def main() -> None:
     only = set(filter(None, asked.only.split(",")))
     chosen = [step for step in table if not only or only & {step.name, step.kind}]
     measure(chosen, out, asked.seconds, asked.tiny)
-    print((out / "report.md").read_text("utf-8") if (out / "report.md").is_file() else "nothing was measured")
+    print(tables(notes(out)))
 
 
 if __name__ == "__main__":

@@ -95,8 +95,13 @@ def real_sizes(backend: LlamaBackend) -> Sizes:
     return dict(found)
 
 
-def foresee(bench: Bench, case: Case, probe: Probe) -> Foreseen:
-    exact = bench.plan(case, probe)
+def foresee(bench: Bench, name: str, case: Case, probe: Probe) -> Foreseen | None:
+    """None, and a line, where it is refused: not every model has every cache."""
+    try:
+        exact = bench.plan(case, probe)
+    except GgufrunError as error:
+        note(bench.out, "memory", file=bench.base.path.name, case=name, error=f"refused: {error}")
+        return None
     known = {use.weights_known for use in exact.devices}
     about = {"verdict": exact.verdict, "tok_s": exact.predicted_tok_s, "known": sorted(known)}
     return Foreseen(sizes(bench.plan(case, None)), sizes(exact), about)
@@ -152,9 +157,9 @@ def run(bench: Bench, cases: Mapping[str, Case], foreseen: Mapping[str, Foreseen
     steps["weights"] = used()
     note(bench.out, "load", file=bench.base.path.name, layers=bench.base.gpu_layers, mmap=bench.base.mmap,
          seconds=seconds, size=bench.base.path.stat().st_size, used=steps)  # fmt: skip
-    for name, case in cases.items():
+    for name, expected in foreseen.items():
         try:
-            measure(bench, model, name, case, foreseen[name], empty)
+            measure(bench, model, name, cases[name], expected, empty)
         except (GgufrunError, SystemExit) as error:
             note(bench.out, "memory", file=bench.base.path.name, case=name, error=str(error))
     model.close()
@@ -197,7 +202,7 @@ def main() -> None:
     with Probe() as probe:
         subject = Subject(asked.file, (header,), asked.file.stem)
         bench = Bench(subject, machine_here(probe.devices()), pinned, base, asked.out)
-        foreseen = {name: foresee(bench, case, probe) for name, case in cases.items()}
+        foreseen = {name: found for name, case in cases.items() if (found := foresee(bench, name, case, probe))}
         for measured in (probe, None):
             free = make_plan(subject, bench.machine, Wishes(), measured)
             note(asked.out, "plan", file=asked.file.name, exact=measured is not None, verdict=free.verdict,

@@ -11,8 +11,8 @@ Row = dict[str, Any]
 def note(out: Path, part: str, **values: Any) -> Row:
     """Append a line, and say it."""
     row: Row = {"part": part, **values}
-    with (out / "results.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    with (out / "results.jsonl").open("ab", buffering=0) as file:  # one write: others append, too
+        file.write(f"{json.dumps(row)}\n".encode())
     short = " ".join(f"{key}={_short(value)}" for key, value in values.items())
     print(f"{time.strftime('%H:%M:%S')} {part}: {short}"[:400], flush=True)
     return row

@@ -11,7 +11,11 @@ _KINDS: Final = ("weights", "kv", "compute")
 
 
 def report(rows: Sequence[Row]) -> str:
-    return "\n\n".join(filter(None, (_card(rows), _memory(rows), _speed(rows), _tight(rows), _rest(rows)))) + "\n"
+    return f"{tables(rows)}\n{_rest(rows)}\n"
+
+
+def tables(rows: Sequence[Row]) -> str:
+    return "\n\n".join(filter(None, (_card(rows), _memory(rows), _speed(rows), _tight(rows)))) + "\n"
 
 
 def _card(rows: Sequence[Row]) -> str:
