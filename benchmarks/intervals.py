@@ -3,7 +3,7 @@
     python -m benchmarks.intervals [--runs 2000]
 
 The quantities are those of a comparison, the texts those of `tests/compare/statistics`: positions of a chunk resemble
-each other. "ggufrun" is what `compare/statistics/drawn.py` does; the others are what was tried beside it.
+each other. "ggufrun" is what `compare/statistics` does; the others are what was tried beside it. "nan" has none.
 """
 
 import argparse
@@ -25,6 +25,9 @@ from tests.compare.statistics.made import Ints, chunks_of, clustered
 CHUNKS: Final = (8, 12, 20, 40)
 _TEXTS: Final = 8  # with chunks of other lengths each
 _DRAWS: Final = 1000
+_FEW_DRAWS: Final = 400  # of percentiles
+_LONG: Final = 4000  # positions: with more, their draws take too long
+_LEVELS: Final = (0.5, 0.9, 0.99)
 _NORMAL: Final = NormalDist()
 # Of ln KLD: between chunks, and between the positions of one. The second is a harder text than those that we have.
 _SPREADS: Final = {"mean KLD": (0.3, 1.0), "mean KLD, harder": (0.6, 1.2)}
@@ -107,32 +110,57 @@ def quantities(rng: np.random.Generator, chunks: int, runs: int) -> Iterator[tup
 
 
 def measure(chunks: int, runs: int) -> dict[str, dict[str, float]]:
-    """By quantity, by way: percent of the runs whose interval held the truth."""
-    held, total = defaultdict[str, Counter[str]](Counter), Counter[str]()
+    """By quantity, by way: percent of the runs whose interval held the truth, of those that had one."""
+    held, total = defaultdict[str, Counter[str]](Counter), defaultdict[str, Counter[str]](Counter)
     for seed in range(_TEXTS):
         rng = np.random.default_rng(seed)
         for name, values, true, chunk in quantities(rng, chunks, runs // _TEXTS):
             boot = Bootstrap.over(chunk, _DRAWS, seed)
             sizes = np.bincount(chunk).astype(np.float64)
             for run in values:
-                total[name] += 1
                 sums = np.bincount(chunk, run).astype(np.float64)
                 for way, (low, high) in Sample(sums, sizes, boot.counts).ways():
+                    total[name][way] += 1
                     held[name][way] += low <= true <= high
-            if name == "mean KLD":
-                _percentiles(held, total, values, boot)
-    return {name: {way: 100 * count / total[name] for way, count in ways.items()} for name, ways in held.items()}
+        for name, level, values, true, chunk in tails(rng, chunks, runs // _TEXTS):
+            boot = Bootstrap.over(chunk, _FEW_DRAWS, seed)
+            for run in values:
+                for way, found in percentile_ways(run, level, boot):
+                    total[name][way] += found is not None
+                    held[name][way] += found is not None and found[0] <= true <= found[1]
+    return {
+        name: {way: 100 * held[name][way] / count if count else float("nan") for way, count in ways.items()}
+        for name, ways in total.items()
+    }
 
 
-def _percentiles(held: dict[str, Counter[str]], total: Counter[str], values: Floats, boot: Bootstrap) -> None:
-    levels, everywhere = (0.5, 0.9, 0.99), np.ones(values.shape[1], dtype=bool)
-    spread = float(np.hypot(*_SPREADS["mean KLD"]))
-    for run in values:
-        for level, drawn in zip(levels, percentiles(run, everywhere, levels, boot), strict=True):
-            name, figure = f"KLD p{level * 100:.0f}", drawn.figure()
-            true = float(np.exp(_NORMAL.inv_cdf(level) * spread))
-            total[name] += 1
-            held[name]["ggufrun"] += (figure.lo or 0.0) <= true <= (figure.hi or 0.0)
+def tails(rng: np.random.Generator, chunks: int, runs: int) -> Iterator[tuple[str, float, Floats, float, Ints]]:
+    """As `quantities`, with the level of a percentile: over chunks of 32 to 96 positions, and of 256 as a report's."""
+    for title, sizes in (("", rng.integers(32, 97, chunks)), (", long chunks", np.full(chunks, 256))):
+        chunk = chunks_of(sizes)
+        for text, (between, within) in _SPREADS.items():
+            values = np.exp(clustered(rng, chunk, between=between, within=within, runs=runs))
+            for level in _LEVELS:
+                true = float(np.exp(_NORMAL.inv_cdf(level) * np.hypot(between, within)))
+                yield f"KLD p{level * 100:.0f}{title}{text.removeprefix('mean KLD')}", level, values, true, chunk
+
+
+def percentile_ways(run: Floats, level: float, boot: Bootstrap) -> Iterator[tuple[str, Ends | None]]:
+    """None: no interval is given."""
+    (figure,) = percentiles(run, np.ones(len(run), dtype=bool), (level,), boot)
+    lo, hi = figure.lo, figure.hi
+    yield "ggufrun", None if lo is None or hi is None else (lo, hi)
+    if level == _LEVELS[-1] and len(run) < _LONG:
+        drawn = Drawn(figure.value, _drawn_percentiles(run, level, boot), boot.chunks).figure()
+        yield "bootstrap, expanded", None if lo is None else (drawn.lo or 0.0, drawn.hi or 0.0)
+
+
+def _drawn_percentiles(run: Floats, level: float, boot: Bootstrap) -> Floats:
+    """In each draw, without interpolation."""
+    order = np.argsort(run)
+    upto = np.cumsum(boot.counts[:, boot.of[order]], axis=1)
+    found: Floats = run[order][(upto >= level * upto[:, -1:]).argmax(axis=1)]
+    return found
 
 
 def main() -> None:

@@ -1,79 +1,88 @@
-"""Percentiles of positions, also in every draw of a bootstrap: interpolated linearly, as llama-perplexity does
+"""Percentiles of positions, interpolated linearly as llama-perplexity does, and their 95 % intervals
 
-A draw repeats positions as often as their chunk was drawn. Nothing is repeated or sorted again for it: the positions
-are sorted once and cut into blocks, whose weights in all draws are one matrix product; what remains is one block.
+An interval is told by counting (Woodruff 1952): how many positions lie beyond the true percentile is chance, with a
+mean that is known, and with the spread of whatever depends on its neighbours in a chunk. The interval has all values
+that as few or as many positions lie beyond as that allows. In the tail a count is skewed, so it is taken for a gamma
+variable (a binomial one, for its small share, is nearly that), and by Student's t of the chunks, as far as `drawn` goes
+as well. The percentiles of a bootstrap know only the positions that there are: their upper ends come out too low.
+`benchmarks.intervals` measures both.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isqrt
+from math import sqrt
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ggufrun.compare.results import Floats
+from ggufrun.compare.results import Figure, Floats
 from ggufrun.compare.statistics.bootstrap import Bootstrap, Mask
-from ggufrun.compare.statistics.drawn import Drawn
+from ggufrun.compare.statistics.drawn import LEAST_CHUNKS, skewed, student
 
-_Ints = npt.NDArray[np.intp]
 BEYOND: Final = 10  # positions: with fewer on its far side a percentile's interval would be far too narrow
 
 
-def percentiles(values: Floats, where: Mask, levels: Sequence[float], bootstrap: Bootstrap) -> list[Drawn]:
+def percentiles(values: Floats, where: Mask, levels: Sequence[float], bootstrap: Bootstrap) -> list[Figure]:
     """Of `values` at the positions of `where`, of which there is at least one. `levels` from 0 to 1.
 
-    Those too near to the ends of so many positions have no interval: no draw has what lies further out.
+    Without an interval where there are fewer than 8 chunks, or where the true one may lie beyond all positions.
     """
-    kept, of = values[where], bootstrap.of[where]
-    order = np.argsort(kept, kind="stable")
-    repeated = _Repeated.of(kept[order], of[order], bootstrap.counts)
-    chunks = len(np.unique(of))
+    kept = values[where]
+    names, of = np.unique(bootstrap.of[where], return_inverse=True)
     points = np.quantile(kept, levels)
-    inside = [min(level, 1 - level) * len(kept) + 1e-9 >= BEYOND for level in levels]
-    return [
-        Drawn(float(point), repeated.quantile(level), chunks if is_inside else 0)
-        for point, level, is_inside in zip(points, levels, inside, strict=True)
-    ]
+    positions = _Positions(kept, np.sort(kept), of, np.bincount(of).astype(np.float64))
+    if len(names) < LEAST_CHUNKS:
+        return [Figure(float(point)) for point in points]
+    return [positions.figure(level, float(point)) for level, point in zip(levels, points, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Repeated:
-    """Sorted numbers, and how often they are there in each draw."""
-
+class _Positions:
+    values: Floats
     sorted: Floats
-    chunk: _Ints  # [blocks, size]: of each number; what is missing in the last block has a chunk that is never drawn
-    counts: Floats  # [draws, chunks + 1]
-    ends: Floats  # [draws, blocks]: how many numbers a draw has up to the end of each block
+    of: npt.NDArray[np.intp]  # each one's chunk
+    sizes: Floats  # of the chunks
 
-    @staticmethod
-    def of(numbers: Floats, of: _Ints, counts: Floats) -> "_Repeated":
-        draws, none = counts.shape
-        size = max(8, isqrt(len(numbers)) // 2)  # about where the work in blocks and between them is least
-        blocks = -(-len(numbers) // size)
-        chunk = np.full(blocks * size, none, dtype=np.intp)
-        chunk[: len(of)] = of
-        block = np.arange(len(chunk)) // size
-        sizes = np.bincount(block * (none + 1) + chunk, minlength=blocks * (none + 1)).reshape(blocks, none + 1)
-        padded = np.hstack([counts, np.zeros((draws, 1))])
-        # Not `@`: the threads of BLAS wait for each other, which takes longer than this wherever cores are busy.
-        ends = np.cumsum(np.einsum("dc,bc->db", padded, sizes.astype(np.float64)), axis=1)
-        return _Repeated(numbers, chunk.reshape(blocks, size), padded, ends)
+    def figure(self, level: float, point: float) -> Figure:
+        """The value itself is always inside of its interval."""
+        total, high = len(self.values), level >= 0.5
+        share = 1 - level if high else level
+        if share * total + 1e-9 < BEYOND:
+            return Figure(point)
+        few, many = self._counts(share, self.values > point if high else self.values < point)
+        if few < 0.5:  # less than the outermost position stands for
+            return Figure(point)
+        lo, hi = (total - many, total - few) if high else (few, many)
+        return Figure(point, min(self._at(lo), point), max(self._at(hi), point))
 
-    def quantile(self, level: float) -> Floats:
-        """In each draw; nan in one that has no number at all."""
-        total = self.ends[:, -1]
-        place = np.maximum(total - 1, 0) * level
-        below = np.floor(place)
-        low, high = self._at(below), self._at(np.minimum(below + 1, np.maximum(total - 1, 0)))
-        return np.where(total > 0, low + (high - low) * (place - below), np.nan)
+    def _counts(self, share: float, beyond: Mask) -> tuple[float, float]:
+        """How many positions lie beyond the true percentile, at least and at most."""
+        chunks = len(self.sizes)
+        unit = self._factor(beyond) * (1 - share)
+        mean, z = share * len(self.values) / unit, skewed(chunks) * student(chunks - 1)
+        return unit * _gamma(mean, -z), unit * _gamma(mean + 1, z)
 
-    def _at(self, rank: Floats) -> Floats:
-        """The number with so many before it, in each draw."""
-        draw = np.arange(len(rank))
-        block = np.minimum((self.ends <= rank[:, None]).sum(axis=1), len(self.chunk) - 1)
-        before = np.where(block > 0, self.ends[draw, block - 1], 0.0)
-        within = before[:, None] + np.cumsum(self.counts[draw[:, None], self.chunk[block]], axis=1)
-        index = block * self.chunk.shape[1] + (within <= rank[:, None]).sum(axis=1)
-        found: Floats = self.sorted[np.minimum(index, len(self.sorted) - 1)]
-        return found
+    def _factor(self, beyond: Mask) -> float:
+        """How much larger the variance of such a count is than of independent positions: Kish's design effect.
+
+        By the spread between chunks, and never below 1, which a few chunks may show by chance.
+        """
+        total, chunks = len(self.values), len(self.sizes)
+        found = float(np.count_nonzero(beyond)) / total
+        independent = found * (1 - found) * total
+        if not independent:
+            return 1.0
+        counts = np.bincount(self.of, beyond, minlength=chunks)
+        spread = float(((counts - found * self.sizes) ** 2).sum()) * chunks / (chunks - 1)
+        return max(1.0, spread / independent)
+
+    def _at(self, count: float) -> float:
+        """The value that so many positions do not exceed; each stands for the middle of its own place."""
+        return float(np.interp(count - 0.5, np.arange(len(self.sorted)), self.sorted))
+
+
+def _gamma(shape: float, z: float) -> float:
+    """The quantile of a gamma variable at a normal one's `z`, by Wilson and Hilferty: within 1 % for shapes from 5."""
+    root = max(0.0, 1 - 1 / (9 * shape) + z / (3 * sqrt(shape)))
+    return float(shape * root**3)

@@ -66,7 +66,7 @@ def mean_kld(scores: Scores) -> float | None:
 
 
 def _quality(scores: Scores, base_nll: Floats, where: Mask, parts: Sequence[str], bootstrap: Bootstrap) -> Quality:
-    median, p90, p99, p999 = (each.figure() for each in percentiles(scores.kld, where, _LEVELS, bootstrap))
+    median, p90, p99, p999 = percentiles(scores.kld, where, _LEVELS, bootstrap)
     return Quality(
         positions=int(where.sum()),
         chunks=len(np.unique(bootstrap.of[where])),

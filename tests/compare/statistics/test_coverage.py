@@ -5,6 +5,7 @@ The positions of a chunk resemble each other. Intervals that take them one by on
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ RUNS = 500
 CHUNKS = (8, 20, 40)
 LEAST, MOST = 92, 98  # percent
 BETWEEN, WITHIN = 0.3, 1.0  # of ln KLD: between chunks, and between the positions of one
-P90 = 1.2815515655446004
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ def text_of(chunks: int, *, seed: int = 6, draws: int = 2000) -> Text:
 
 TRUE_KLD = float(np.exp(-4 + (BETWEEN**2 + WITHIN**2) / 2))
 TRUE_OTHER = float(np.exp(-3.9 + (BETWEEN**2 + WITHIN**2 + 0.1**2 + 0.3**2) / 2))
-TRUE_P90 = float(np.exp(-4 + P90 * np.hypot(BETWEEN, WITHIN)))
 
 
 @pytest.fixture(scope="module", params=CHUNKS, ids=lambda chunks: f"{chunks} chunks")
@@ -87,8 +86,16 @@ def test_of_the_difference_of_two_rows(text: Text) -> None:
     assert coverage(naive(text.kld - text.other), TRUE_KLD - TRUE_OTHER) < 80
 
 
-@pytest.mark.parametrize("chunks", CHUNKS)
-def test_of_percentiles(chunks: int) -> None:
-    text = text_of(chunks, draws=500)
-    found = (percentiles(run, text.everywhere, (0.9,), text.boot)[0].figure() for run in text.kld)
-    assert LEAST <= coverage(found, TRUE_P90) <= MOST
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize(("chunks", "size"), [(8, 256), (12, 256), (20, None), (40, None)])
+def test_of_percentiles(chunks: int, size: int | None, level: float) -> None:
+    """A report's chunks have 256 positions; of short ones it takes 20 for ten positions beyond p99."""
+    rng = np.random.default_rng(6)
+    chunk = chunks_of(rng.integers(32, 97, chunks) if size is None else [size] * chunks)
+    boot, everywhere = Bootstrap.over(chunk, 1, 0), np.ones(len(chunk), dtype=bool)
+    texts = np.exp(clustered(rng, chunk, between=BETWEEN, within=WITHIN, runs=RUNS))
+    true = float(np.exp(NormalDist().inv_cdf(level) * np.hypot(BETWEEN, WITHIN)))
+    found = [percentiles(run, everywhere, (level,), boot)[0] for run in texts]
+    assert LEAST <= coverage(found, true) <= MOST
+    alone = Bootstrap.over(np.arange(len(chunk), dtype=np.int32), 1, 0)  # as if positions did not depend on each other
+    assert coverage([percentiles(run, everywhere, (level,), alone)[0] for run in texts], true) < coverage(found, true)
