@@ -11,6 +11,7 @@ import gradio as gr
 
 from ggufrun.ui.settings.form import sampling_form, system_field
 from ggufrun.ui.settings.tab_settings import TabSettings
+from ggufrun.ui.tools.allowed import Allowed
 from ggufrun.ui.tools.mcp import Mcp
 from ggufrun.ui.users import Users
 
@@ -32,7 +33,10 @@ class Shared:
     apply: gr.State  # settings and model to be shown and used, of a chat that was opened or a preset: `Applied`
     model: gr.Dropdown  # the name of a served model; None: none
     wanted: gr.State  # a model to be chosen, by name: `Wanted`. For the picker it is as if the user had chosen it there
-    pending: gr.State  # the tool calls of the answer that the chat ends with, which nobody has answered: a list
+    pending: gr.State  # the tool calls of the answer that the chat ends with, which nobody has answered: a list, as
+    # `Conversation.pending` has it. `fresh`: this tab has read the answer along to its end
+    allowed: gr.State  # `Allowed`: tools that run without being asked for, of this tab's chats. Written by the tools
+    allowed_changed: gr.State  # `now()`: they have
     results: gr.State  # what they have resulted in, all of them: a list of `ToolResult`. The chat goes on with it
     over: gr.State  # `now()`: an answer was refused, because what is to be read is longer than the context
     chats_changed: gr.State  # `now()`: a chat has begun, got a title, is answered or gone
@@ -55,6 +59,8 @@ class Shared:
             model=model_dropdown("Model", elem_id="model", render=False),
             wanted=gr.State(None),
             pending=gr.State([]),
+            allowed=gr.State(Allowed()),
+            allowed_changed=gr.State(0),
             results=gr.State([]),
             over=gr.State(0),
             chats_changed=gr.State(0),
@@ -95,6 +101,7 @@ class ToolResult:
     name: str
     content: str
     chat: str = ""  # the id of the chat that it belongs to
+    message: str = ""  # and of the answer in it that has the call
 
 
 def now() -> int:

@@ -126,7 +126,7 @@ def test_a_full_context_is_said_and_made_free(user: Tab, small: Served) -> None:
     page.locator("#leave-out").click()
     expect(choices.first).to_contain_text("Left out: “First")
     expect(words(page)).to_contain_text(f"{before - freed:,} of 256")
-    expect(page.locator("#context .full")).to_have_count(0)
+    expect(page.locator("#context .meter.full")).to_have_count(0)
     assert read(small, id)["settings"]["left_out"] == [read(small, id)["messages"][0]["id"]]
     expect(page.locator("#said .message-row.left-out")).to_have_count(2)
     page.locator("#ask textarea").press("Enter")
@@ -169,21 +169,11 @@ def go_to(page: Page, title: str, id: str) -> None:
     expect(page.locator("#context [data-chat]")).to_have_attribute("data-chat", id)
 
 
-def test_files_go_with_their_chat_and_give_no_title(user: Tab, small: Served, tmp_path: Path) -> None:
+def test_files_give_no_title(user: Tab, small: Served, tmp_path: Path) -> None:
     page, box = user.page, user.page.locator("#ask textarea")
-    (tmp_path / "n1.txt").write_text("one")
     (tmp_path / "n2.txt").write_text("two")
-    id = chat_of(small, "Without files", "Hi", "Hello.")
-    for name in ("n1.txt", "n2.txt"):
-        attach(page, tmp_path / name)
-    box.fill("What is in them?")
-    expect(page.locator("#context .file")).to_have_count(2)
-    go_to(page, "Without files", id)
-    expect(page.locator("#ask .delete-button")).to_have_count(0)
-    expect(box).to_have_value("")
-    page.get_by_role("button", name="New chat").click()
-    expect(box).to_have_value("What is in them?")
     attach(page, tmp_path / "n2.txt")
+    box.fill("What is in them?")
     expect(page.locator("#context .file")).to_have_count(1)
     box.press("Enter")
     expect(box).to_have_value("")

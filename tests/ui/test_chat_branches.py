@@ -1,10 +1,30 @@
 """Branches of a chat in a real browser: a question edited, an answer made anew, and the way back."""
 
+from typing import Any
+
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.api.served import Served
 from tests.ui.browser import Tab
-from tests.ui.talking import LONG, SHORT, answers, ask, endless, imported, opened, questions, quick, stored, until_idle
+from tests.ui.late import late
+from tests.ui.talking import (
+    CHATS,
+    ENDLESS,
+    LONG,
+    SHORT,
+    answers,
+    ask,
+    endless,
+    imported,
+    opened,
+    questions,
+    quick,
+    stop,
+    stored,
+    until_idle,
+    until_running,
+)
 
 
 def edit(page: Page, row: int, text: str) -> None:
@@ -91,3 +111,61 @@ def test_a_part_of_a_question_is_edited(user: Tab, demo: Served) -> None:
     until_idle(page)
     edited = [each for each in stored(demo.client, chat)["messages"] if each["parent"] is None][-1]
     assert edited["content"] == [file, {"type": "text", "text": "Whose is it?"}]
+
+
+def test_an_edit_ends_with_its_chat(user: Tab, demo: Served) -> None:
+    """Gradio would leave the box open, over the question that is in the same place of another chat."""
+    first, second = quick(demo.client), quick(demo.client)
+    page = opened(user, first)
+    page.get_by_role("button", name="Edit").click()
+    page.locator("#said textarea").fill("Good evening.")
+    page.locator(f"#chats li[data-id='{second}'] .h-open").click()
+    page.wait_for_url(f"**chat={second}*")
+    expect(page.locator("#said textarea")).to_have_count(0)
+    expect(questions(page)).to_have_text("Hello.")
+    assert len(stored(demo.client, first)["messages"]) == len(stored(demo.client, second)["messages"]) == 2
+
+
+@pytest.mark.parametrize("deed", ["Retry", "edit", "ask", "Previous version", "Stop"])
+def test_what_is_done_as_another_chat_comes_is_not_done_there(user: Tab, demo: Served, deed: str) -> None:
+    """What the browser asks for reaches the server when that has turned to another chat."""
+    said: list[dict[str, Any]] = [
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "Good day.", "parent": None},
+        {"role": "assistant", "content": "Good day!"},
+    ]
+    first = imported(demo.client, said, settings=ENDLESS if deed == "Stop" else SHORT)
+    second = endless(demo.client) if deed == "Stop" else quick(demo.client)
+    page = opened(user, first)
+    if deed == "Stop":
+        ask(page, "Go on.")
+        until_running(page)
+        run = stored(demo.client, first)["run"]
+        demo.client.post(f"{CHATS}/{second}/runs", json={"message": {"content": "And you."}}).raise_for_status()
+    before = [stored(demo.client, each)["messages"] for each in (first, second)]
+    with late(page) as arrives:
+        match deed:
+            case "edit":
+                edit(page, 0, "Good evening.")
+            case "ask":
+                ask(page, "What is two and two?")
+            case "Stop":
+                page.locator("#ask .stop-button").click()
+            case _:
+                page.get_by_role("button", name=deed).click()
+    page.locator(f"#chats li[data-id='{second}'] .h-open").click()
+    page.wait_for_url(f"**chat={second}*")
+    arrives()
+    if deed == "Stop":
+        for _ in range(300):
+            if stored(demo.client, first)["run"] is None:
+                break
+            page.wait_for_timeout(100)
+        assert run and stored(demo.client, first)["run"] is None and stored(demo.client, second)["run"] is not None
+        stop(page)
+        return
+    expect(page.get_by_text("That chat is not open any more: nothing was changed.")).to_be_visible()
+    until_idle(page)
+    expect(questions(page)).to_have_text("Hello.")
+    assert [stored(demo.client, each)["messages"] for each in (first, second)] == before

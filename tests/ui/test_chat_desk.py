@@ -147,8 +147,14 @@ def box(text: str, *files: str) -> Json:
     return {"text": text, "files": list(files)}
 
 
+def on(tab: Tab, message: str = "") -> Json:
+    """What a browser tells that shows what the tab has."""
+    chat = tab.conversation
+    return {"chat": chat.id, "opens": tab.opens, "head": chat.head, "run": chat.run, "message": message}
+
+
 async def until(api: Held, method: str, path: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await api.seen(method, path)
 
 
@@ -156,7 +162,7 @@ async def test_a_message_is_taken_even_if_another_chat_was_opened(desk: Desk, ap
     tab = Tab()
     await opened(desk, tab, "A")
     begins = api.hold("POST", f"{CHATS}/A/runs")
-    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST)))
+    sending = asyncio.create_task(all_of(desk.send(box("Hi"), on(tab), "m", TabSettings(), tab, REQUEST)))
     await until(api, "POST", f"{CHATS}/A/runs")
     await opened(desk, tab, "B")
     begins.set()
@@ -177,24 +183,24 @@ async def test_what_was_read_along_last_makes_place_for_what_is_shown_now(desk: 
     """The last update of an answer that was left may reach the browser after the chat that it was left for."""
     tab = Tab()
     await opened(desk, tab, "A")
-    await all_of(desk.again("m", TabSettings(), tab, REQUEST))
+    await all_of(desk.again(on(tab), "m", TabSettings(), tab, REQUEST))
     await opened(desk, tab, "B")
     changes = await desk.following.ended(tab, REQUEST)
     assert changes[desk.view.running] == [] and desk.view.meter in changes and desk.view.ask in changes
-    await all_of(desk.again("m", TabSettings(), tab, REQUEST))  # another one comes
+    await all_of(desk.again(on(tab), "m", TabSettings(), tab, REQUEST))  # another one comes
     changes = await desk.following.ended(tab, REQUEST)
     assert changes[desk.view.running] and tab.is_busy
 
 
 async def test_enter_twice_sends_once(desk: Desk, api: Held) -> None:
     tab = Tab()
-    twice = [all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST)) for _ in range(2)]
+    twice = [all_of(desk.send(box("Hi"), on(tab), "m", TabSettings(), tab, REQUEST)) for _ in range(2)]
     await asyncio.gather(*twice)
     assert api.count("POST", CHATS) == 1 and api.count("POST", f"{CHATS}/new/runs") == 1
     assert tab.is_busy and tab.wanted == "new"
     tab = Tab()
     await opened(desk, tab, "A")
-    again = [all_of(desk.again("m", TabSettings(), tab, REQUEST)) for _ in range(2)]
+    again = [all_of(desk.again(on(tab), "m", TabSettings(), tab, REQUEST)) for _ in range(2)]
     await asyncio.gather(*again)
     assert api.count("POST", f"{CHATS}/A/runs") == 1
 
@@ -208,7 +214,7 @@ async def test_what_nobody_expects_leaves_the_tab_as_it_was(
         await opened(desk, tab, "A")
     api.failing[where] = RuntimeError("unexpected")
     with pytest.raises(RuntimeError):
-        await all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST))
+        await all_of(desk.send(box("Hi"), on(tab), "m", TabSettings(), tab, REQUEST))
     assert not tab.is_busy
     monkeypatch.setattr("ggufrun.ui.chat.tab.rows", lambda *_, **__: 1 / 0)
     before = tab.conversation
@@ -220,8 +226,8 @@ async def test_what_nobody_expects_leaves_the_tab_as_it_was(
 async def test_ids_of_any_kind_are_shown(desk: Desk, api: Held) -> None:
     calls = [{"id": [1], "function": {"name": {}}}]
     api.chats["A"] = chat("A", said("1", "user", "?"), said("2", "assistant", "", "1", tool_calls=calls))
-    tab = Tab()
-    assert (await opened(desk, tab, "A"))[desk.view.shared.pending] == calls
+    place = {"chat": "A", "message": "2", "round": 1, "fresh": False}
+    assert (await opened(desk, Tab(), "A"))[desk.view.shared.pending] == [{**calls[0], **place}]
 
 
 async def test_the_last_chat_that_was_clicked_is_shown(desk: Desk, api: Held) -> None:
@@ -236,13 +242,13 @@ async def test_the_last_chat_that_was_clicked_is_shown(desk: Desk, api: Held) ->
 
 
 async def test_a_stop_before_the_run_began_holds(desk: Desk, api: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ggufrun.ui.chat.following._STOP_S", 0)
+    monkeypatch.setattr("ggufrun.ui.chat.stopping._STOP_S", 0)
     tab = Tab()
     await opened(desk, tab, "A")
     begins = api.hold("POST", f"{CHATS}/A/runs")
-    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", TabSettings(), tab, REQUEST)))
+    sending = asyncio.create_task(all_of(desk.send(box("Hi"), on(tab), "m", TabSettings(), tab, REQUEST)))
     await until(api, "POST", f"{CHATS}/A/runs")
-    await desk.following.stop(tab, REQUEST)
+    await desk.stopping.stop(on(tab), tab, REQUEST)
     assert not api.count("DELETE", f"{CHATS}/A/runs/r")
     begins.set()
     await sending
@@ -253,18 +259,21 @@ async def test_settings_that_were_taken_out_do_not_hold(desk: Desk, api: Held) -
     tab = Tab()
     api.chats["A"]["settings"] = {"system": "Be brief."}
     await opened(desk, tab, "A")
-    await all_of(desk.again("m", TabSettings({"system": "of the chat before"}), tab, REQUEST))
+    before = TabSettings({"system": "of the chat before"})
+    await desk.heard(before, tab)
+    await all_of(desk.again(on(tab), "m", before, tab, REQUEST))
     assert api.asked[-1][2]["settings"] == {}, "the fields are not yet those of this chat"
     tab.over()
-    await desk.heard(tab)
-    await all_of(desk.again("m", TabSettings({"sampling": {"top_p": 1}}), tab, REQUEST))
+    before.replace({}, chat="A")
+    await desk.heard(before, tab)
+    await all_of(desk.again(on(tab), "m", TabSettings({"sampling": {"top_p": 1}}), tab, REQUEST))
     told = {"system": None, "sampling": {"top_p": 1}, "schema": None, "tools": None}
     assert api.asked[-1][2]["settings"] == told
 
 
 async def test_what_stands_in_the_fields_holds_before_their_events_come(desk: Desk, api: Held) -> None:
     settings, texts = TabSettings(), {**texts_of({}), "seed": "7"}
-    await all_of(desk.send(box("Hi"), "m", settings, Tab(), REQUEST, "Be brief.", texts))
+    await all_of(desk.send(box("Hi"), on(Tab()), "m", settings, Tab(), REQUEST, "Be brief.", texts))
     wanted = {"system": "Be brief.", "sampling": {"seed": 7}}
     asked = {path: body["settings"] for method, path, body in api.asked if method == "POST"}
     assert asked == {CHATS: wanted, f"{CHATS}/new/runs": {**wanted, "schema": None, "tools": None}}
@@ -279,7 +288,7 @@ async def test_what_stands_in_the_fields_holds_before_their_events_come(desk: De
 async def test_what_is_changed_while_the_chat_is_made_is_kept(desk: Desk, api: Held) -> None:
     settings, tab = TabSettings({"system": "Older."}), Tab()
     begins = api.hold("POST", CHATS)
-    sending = asyncio.create_task(all_of(desk.send(box("Hi"), "m", settings, tab, REQUEST)))
+    sending = asyncio.create_task(all_of(desk.send(box("Hi"), on(tab), "m", settings, tab, REQUEST)))
     await until(api, "POST", CHATS)
     settings.change({"system": "Newer."}, "")
     begins.set()
@@ -315,11 +324,11 @@ async def test_a_branch_is_told_of_once_the_server_has_it(desk: Desk, api: Held)
     api.chats["A"]["messages"] = (*api.chats["A"]["messages"], other)
     tab, told = Tab(), desk.view.shared.chats_changed
     await opened(desk, tab, "A")
-    seen = [(api.count("PATCH", f"{CHATS}/A"), told in each) async for each in desk.switch("3", tab, REQUEST)]
+    seen = [(api.count("PATCH", f"{CHATS}/A"), told in each) async for each in desk.switch("3", on(tab), tab, REQUEST)]
     assert seen == [(0, False), (1, True)] and tab.conversation.head == "3"
-    assert await all_of(desk.switch("unknown", tab, REQUEST)) == {} and tab.conversation.head == "3"
+    assert await all_of(desk.switch("unknown", on(tab), tab, REQUEST)) == {} and tab.conversation.head == "3"
     api.failing["PATCH", f"{CHATS}/A"] = ApiError("no", 400)
-    await all_of(desk.switch("2", tab, REQUEST))
+    await all_of(desk.switch("2", on(tab), tab, REQUEST))
     assert tab.conversation.head == "3"
 
 
@@ -333,14 +342,14 @@ async def test_results_are_those_that_are_awaited(desk: Desk, api: Held) -> None
         updates = [each async for each in desk.results([result], "m", TabSettings(), tab, REQUEST)]
         return [call for each in updates for call in each.get(pending, ())]
 
-    for wrong in (ToolResult("other", "f", "1", "A"), ToolResult("c", "f", "1", "B")):
-        (again,) = await sent(wrong)
-        assert again.pop("again") and again == calls[0] and not api.count("POST", f"{CHATS}/A/messages")
+    for wrong in (("other", "A", "2"), ("c", "B", "2"), ("c", "A", "1"), ("c", "", "")):
+        (again,) = await sent(ToolResult(wrong[0], "f", "1", *wrong[1:]))
+        assert again.pop("again") and again["id"] == "c" and not api.count("POST", f"{CHATS}/A/messages")
     api.failing["POST", f"{CHATS}/A/messages"] = ApiError("full", 507)
-    assert (await sent(ToolResult("c", "f", "1", "A")))[-1]["again"], "the state is another one"
+    assert (await sent(ToolResult("c", "f", "1", "A", "2")))[-1]["again"], "the state is another one"
     assert not api.count("POST", f"{CHATS}/A/runs") and not tab.is_busy
     api.failing.clear()
-    assert await sent(ToolResult("c", "f", "1", "A")) == [] and tab.is_busy
+    assert await sent(ToolResult("c", "f", "1", "A", "2")) == [] and tab.is_busy
 
 
 async def test_a_look_asks_for_little_and_takes_the_settings_over(desk: Desk, api: Held) -> None:
@@ -360,7 +369,7 @@ async def test_a_lost_connection_is_made_again(desk: Desk, api: Held, monkeypatc
     monkeypatch.setattr("ggufrun.ui.chat.answering._PAUSE_S", 0)
     tab = Tab()
     await opened(desk, tab, "A")
-    await all_of(desk.again("m", TabSettings(), tab, REQUEST))
+    await all_of(desk.again(on(tab), "m", TabSettings(), tab, REQUEST))
     assert tab.shown and all(row.message != "a" for row in tab.shown)
     start = {"type": "start", "message": said("a", "assistant", "", "q")}
     end = {"type": "end", "message": said("a", "assistant", "So.", "q")}

@@ -6,6 +6,7 @@ import html
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,12 @@ def test_pending_calls_are_those_without_a_result() -> None:
     calls = [{"id": "c1", "function": {"name": "f"}}, {"id": "c2", "function": {"name": "g"}}]
     answer = Said("a", "assistant", "q", tool_calls=calls, meta={"state": "done"})
     chat = Conversation("chat", (Said("q", "user", None, "?"), answer), head="a")
-    assert chat.pending == calls
+    place = {"chat": "chat", "message": "a", "round": 1, "fresh": False}
+    assert chat.pending == [{**call, **place} for call in calls]
     one = chat.with_added(Said("t", "tool", "a", "1", tool_call_id="c1"), run=None)
-    assert one.pending == calls[1:]
+    assert [call["id"] for call in one.pending] == ["c2"]
+    forged = replace(answer, id="b", parent="t", tool_calls=[{**calls[0], "fresh": True, "chat": "other"}])
+    assert one.with_added(forged, run=None).pending == [{**calls[0], **place, "message": "b", "round": 2}]
     assert one.with_added(Said("u", "tool", "t", "2", tool_call_id="c2"), run=None).pending == []
     assert one.with_added(Said("n", "assistant", "t", "So."), run=None).pending == []
 
@@ -310,7 +314,7 @@ async def test_a_tab_reads_one_answer_and_what_it_has_left_shows_nothing() -> No
             ended.set()
 
     first, updates = tab.turn(), 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         async for _ in first.updates(endless(), taken.append, 0.01):
             updates += 1
             assert not tab.turn().left, "another one is read"

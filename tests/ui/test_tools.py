@@ -8,13 +8,14 @@ from mcp.types import CallToolResult, ContentBlock, EmbeddedResource, ImageConte
 from pydantic import AnyUrl
 
 from ggufrun.mcp_servers import McpServer
+from ggufrun.ui.tools.allowed import Allowed, mark_of
 from ggufrun.ui.tools.call_html import call_html
 from ggufrun.ui.tools.choice import apart, listed, offered, together
 from ggufrun.ui.tools.connection import Connection
 from ggufrun.ui.tools.naming import name_of, server_of
 from ggufrun.ui.tools.results import outcome_of, shortened
 from ggufrun.ui.tools.session import McpTool
-from ggufrun.ui.tools.work import MOST, REFUSED, Work
+from ggufrun.ui.tools.work import REFUSED, Work
 from ggufrun.ui.tools.written import EXAMPLE, BadTools, check_names, read, written
 
 
@@ -28,9 +29,10 @@ def connection(name: str, *tools: str) -> Connection:
     return there
 
 
-def pending(*calls: tuple[str, Any]) -> list[dict[str, Any]]:
+def pending(*calls: tuple[str, Any], **place: Any) -> list[dict[str, Any]]:
+    """`place`: where they stand, as `Conversation.pending` has it."""
     return [
-        {"id": f"call{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        {"id": f"call{index}", "type": "function", "function": {"name": name, "arguments": arguments}, **place}
         for index, (name, arguments) in enumerate(calls)
     ]
 
@@ -140,8 +142,36 @@ def test_calls_are_answered_one_by_one() -> None:
     assert work.moved(-5).at == 0 and work.moved(9).at == 2
 
 
-def test_no_more_calls_are_shown_than_one_can_read() -> None:
-    assert len(Work.of(pending(*[("f", "{}")] * 50)).calls) == MOST
+def test_each_of_many_calls_has_an_answer() -> None:
+    calls = pending(*[("f", f'{{"n": {number}}}') for number in range(300)], chat="A", message="1")
+    work = Work.of(calls)
+    assert work.unanswered == 300 and not work.complete
+    work = work.answered("first").moved(199).answered("200th").all_answered(REFUSED)
+    results = work.results()
+    assert work.complete and len(results) == 300 and work.at == 199, "it stays where it is"
+    assert [each.content for each in results if each.content != REFUSED] == ["first", "200th"]
+    assert {(each.chat, each.message) for each in results} == {("A", "1")}
+    assert Work.of(calls[200:]).anew(calls).unanswered == 300
+    assert work.anew(calls[1:]).unanswered == 0, "the first is stored: the others keep what they have"
+    assert work.anew(pending(("f", '{"n": 0}'), chat="A", message="2")).unanswered == 1, "another answer's"
+
+
+def test_no_two_calls_have_the_same_mark() -> None:
+    places = [{"chat": chat, "message": message} for chat in ("A", "B") for message in ("1", "2")]
+    calls = [pending(("f", "{}"), ("f", "{}"), **place) for place in places]
+    marks = [Work.of(each).moved(by).mark for each in calls for by in (0, 1)]
+    assert len({*marks}) == 8 and Work().mark == "" and Work.of(calls[0]).mark == marks[0]
+
+
+def test_what_is_allowed_holds_for_one_tool_as_it_is_in_one_chat() -> None:
+    allowed, mark = Allowed(), mark_of("files", tool("files__read"))
+    allowed.allow("A", "files__read", mark)
+    allowed.allow("", "files__read", mark)
+    assert allowed.mark("A", "files__read") == mark and allowed.of("A") == ["files__read"]
+    assert not any(allowed.mark(*each) for each in (("B", "files__read"), ("", "files__read"), ("A", "files__write")))
+    assert mark != mark_of("files", tool("files__read", description="Other.")) != mark_of("web", tool("files__read"))
+    allowed.revoke("A", "files__read")
+    assert not allowed.mark("A", "files__read") and not allowed.of("A")
 
 
 def test_hostile_calls_are_shown_as_text() -> None:

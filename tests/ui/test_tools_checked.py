@@ -12,6 +12,7 @@ import pytest
 
 from ggufrun.records.keys import KeyStore
 from ggufrun.ui.client import Api, Server
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import Shared
 from ggufrun.ui.tools.panel import _Panel
 from ggufrun.ui.tools.written import BadTools, check
@@ -66,11 +67,15 @@ async def test_tools_are_used_in_the_chat_that_they_were_written_in(admin: Admin
     with gr.Blocks(analytics_enabled=False):
         shared = Shared.made(users)
         panel = _Panel(shared)
+    settings = TabSettings()
+    settings.replace({}, chat="first")
     mine, text = [tool("mine")], json.dumps([tool("new")])
     made = (await panel.edited(text, [], [], [], "first", None, request))[panel.made]
-    used = await panel.used(made, "first", mine, text, request)
+    used = await panel.used(made, "first", settings, mine, text, request)
     assert used[shared.tools] == used[panel.hand] == [tool("new")]
-    dropped = await panel.used(made, "second", mine, text, request)
+    settings.replace({}, chat="other")  # the fields do not have those of the chat that is open
+    assert shared.tools not in await panel.used(made, "first", settings, mine, text, request)
+    dropped = await panel.used(made, "second", TabSettings(), mine, text, request)
     assert shared.tools not in dropped and panel.text not in dropped
     assert dropped[panel.hand] == mine and "Another chat was opened" in dropped[panel.wrong]
-    assert (await panel.used(made, "second", mine, json.dumps(mine), request))[panel.wrong] == ""
+    assert (await panel.used(made, "second", TabSettings(), mine, json.dumps(mine), request))[panel.wrong] == ""

@@ -18,7 +18,7 @@ from ggufrun.ui.client import Api, Server
 from ggufrun.ui.errors import ApiError
 from ggufrun.ui.tools.connection import Connection
 from ggufrun.ui.tools.mcp import Mcp
-from ggufrun.ui.tools.session import McpFailed
+from ggufrun.ui.tools.session import McpChanged, McpFailed
 
 pytestmark = pytest.mark.process
 
@@ -105,6 +105,24 @@ async def test_its_tools_are_listed_and_called(tests: Connection) -> None:
     assert (await tests.call("tests__add", {"a": "no"})).failed
     with pytest.raises(McpFailed, match="has no tool of this name"):
         await tests.call("tests__gone", {})
+
+
+async def test_a_tool_that_has_changed_is_not_the_one_that_was_allowed(tmp_path: Path) -> None:
+    connection, other = Connection(program("--other", str(tmp_path / "other"))), Connection(program("--port", "0"))
+    try:
+        mark = await connection.mark("tests__echo")
+        assert mark and mark != await connection.mark("tests__add") and mark == await connection.mark("tests__echo")
+        assert (await connection.call("tests__echo", {"text": "a"}, mark)).text == "a"
+        (tmp_path / "other").touch()
+        assert (await connection.call("tests__echo", {"text": "a"}, mark)).text == "a", "it is the same program still"
+        with pytest.raises(McpFailed):
+            await connection.call("tests__leave", {})
+        with pytest.raises(McpChanged, match="it asks again"):
+            await connection.call("tests__echo", {"text": "a"}, mark)
+        assert (await connection.call("tests__echo", {"text": "a"})).text == "a", "where the user says so"
+        assert mark != await connection.mark("tests__echo") and mark != await other.mark("tests__echo")
+    finally:
+        await asyncio.gather(connection.close(), other.close())
 
 
 async def test_two_who_come_at_once_share_one_program(tests: Connection) -> None:

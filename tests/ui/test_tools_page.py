@@ -17,6 +17,7 @@ from ggufrun.records.keys import KeyStore
 from ggufrun.ui.tools.naming import name_of
 from tests.api.served import served
 from tests.ui.browser import Tab, tab
+from tests.ui.late import late
 from tests.ui.test_tools import pending, tool
 from tests.ui.tools_page import tools_page
 
@@ -232,7 +233,8 @@ def test_results_stay_until_the_chat_has_them(user: Tab, monkeypatch: pytest.Mon
     user.open()
     page, call, answer = user.page, user.page.locator("#toolcall"), user.page.locator("#toolanswer textarea")
     set_state(page, "chat", "first")
-    set_state(page, "pending", pending(("f", "{}"), ("g", "{}")))
+    place = {"chat": "first", "message": "1"}
+    set_state(page, "pending", pending(("f", "{}"), ("g", "{}"), **place))
     answer.fill("one")
     page.locator("#toolnext").click()
     expect(call).to_contain_text("2 of 2")
@@ -247,7 +249,7 @@ def test_results_stay_until_the_chat_has_them(user: Tab, monkeypatch: pytest.Mon
     page.locator("#toolsend").click()
     expect(page.locator("#times input")).to_have_value("2")
     assert {each["chat"] for each in json.loads(page.locator("#given textarea").input_value())} == {"first"}
-    set_state(page, "pending", pending(("f", "{}"), ("g", "{}"))[1:])  # it could store the first one only
+    set_state(page, "pending", pending(("f", "{}"), ("g", "{}"), **place)[1:])  # it could store the first one only
     expect(call).not_to_contain_text("2 of 2")
     expect(answer).to_have_value("two")
 
@@ -256,6 +258,92 @@ def test_results_stay_until_the_chat_has_them(user: Tab, monkeypatch: pytest.Mon
     page.locator("#toolsend").click()
     expect(call).to_contain_text("Another chat is open by now: nothing was sent.")
     expect(page.locator("#times input")).to_have_value("2")
+
+
+def test_many_calls_are_all_answered(user: Tab) -> None:
+    user.open()
+    page, call, answer = user.page, user.page.locator("#toolcall"), user.page.locator("#toolanswer textarea")
+    many = [("f", json.dumps({"n": number})) for number in range(40)]
+    set_state(page, "pending", pending(*many))
+    expect(call).to_contain_text("Tool call 1 of 40")
+    answer.fill("one")
+    for number in range(2, 21):
+        page.locator("#toolnext").click()
+        expect(call).to_contain_text(f"Tool call {number} of 40")
+    expect(answer).to_have_value("")
+    answer.press_sequentially("twenty")
+    page.get_by_role("button", name="Refuse the other 39").click()
+    expect(page.locator("#toolrefuserest")).to_be_hidden()
+    expect(call).to_contain_text("20 of 40")
+    page.locator("#toolsend").click()
+    found = given(page)
+    assert len(found) == 40 and (found[0][1], found[19][1]) == ("one", "twenty")
+    assert {content for _, content in found} == {"one", "twenty", "The user refused this call."}
+
+
+@pytest.mark.parametrize("button", ["run", "always", "refuse", "send"])
+def test_what_is_clicked_is_done_to_the_call_that_was_seen(user: Tab, button: str) -> None:
+    """Another chat's call comes, and the click is on its way."""
+    user.open()
+    page, call, answer = user.page, user.page.locator("#toolcall"), user.page.locator("#toolanswer textarea")
+    set_state(page, "pending", pending(("tests__add", '{"a": 2, "b": 3}'), chat="first", message="1"))
+    expect(call).to_contain_text('"a": 2')
+    answer.press_sequentially("by hand")
+    expect(page.locator("#toolsend")).to_be_enabled()
+    with late(page) as arrives:
+        page.locator(f"#tool{button}").click()
+    set_state(page, "pending", pending(("tests__add", '{"a": 7, "b": 8}'), chat="second", message="1"))
+    expect(call).to_contain_text('"a": 7')
+    arrives()
+    expect(page.get_by_text("That call is not open any more: nothing was done.")).to_be_visible()
+    expect(call).to_contain_text('"a": 7')
+    expect(answer).to_have_value("")
+    expect(page.locator("#toolsend")).to_be_disabled()
+    expect(page.locator("#mcpallowed")).to_be_hidden()
+    expect(page.locator("#times input")).to_have_value("0")
+
+
+def test_a_tool_that_is_allowed_runs_by_itself_in_that_chat(user: Tab) -> None:
+    user.open()
+    page, call, allowed = user.page, user.page.locator("#toolcall"), user.page.locator("#mcpallowed")
+    times, sums = page.locator("#times input"), {"a": 2, "b": 3}
+
+    def comes(chat: str, message: str, *, name: str = "tests__add", fresh: bool = True, round: int = 1) -> None:
+        of = {"chat": chat, "message": message, "fresh": fresh, "round": round}
+        set_state(page, "pending", pending((name, json.dumps({**sums, "of": message})), **of))
+        expect(call).to_contain_text(f'"of": "{message}"')
+
+    def asks() -> None:
+        expect(page.locator("#toolrun")).to_be_visible()
+        expect(page.locator("#toolanswer textarea")).to_have_value("")
+
+    set_state(page, "chat", "first")
+    comes("first", "m1")
+    asks()
+    expect(allowed).to_be_hidden()
+    page.locator("#toolalways").click()
+    expect(call).to_contain_text("This is what the tool gave back.")
+    expect(allowed.get_by_label("tests__add")).to_be_checked()
+    expect(times).to_have_value("0")  # the first one is sent as ever
+    comes("first", "m2")
+    expect(times).to_have_value("1")
+    assert json.loads(page.locator("#given textarea").input_value())[0]["content"] == "5"
+    for other in ({"fresh": False}, {"name": "tests__echo"}, {"round": 26}):
+        comes("first", f"m3 {other}", **other)
+        asks()
+    set_state(page, "chat", "second")
+    expect(allowed).to_be_hidden()
+    comes("second", "m4")
+    asks()
+    set_state(page, "chat", "first")
+    expect(allowed.get_by_label("tests__add")).to_be_checked()
+    comes("first", "m5")
+    expect(times).to_have_value("2")
+    allowed.get_by_label("tests__add").uncheck()
+    expect(allowed).to_be_hidden()
+    comes("first", "m6")
+    asks()
+    expect(times).to_have_value("2")
 
 
 def test_a_run_is_seen_and_cancelled_and_can_fail(user: Tab, tmp_path: Path) -> None:

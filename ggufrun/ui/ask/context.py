@@ -16,7 +16,8 @@ from ggufrun.ui.shared import LeftOut, Shared, now
 
 _SOON: Final = "() => { window.ggufrunAsk?.soon(); }"
 _COUNTED: Final = "() => { window.ggufrunAsk?.counted(); }"
-_SWITCHED: Final = "() => { window.ggufrunAsk?.switched(); }"
+_WROTE: Final = "(value) => { window.ggufrunAsk?.wrote(value); }"
+_PUT: Final = "(value) => window.ggufrunAsk.files(value)"
 _TOLD: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}  # queued: others hear of it
 _QUICK: Final[dict[str, Any]] = {**_TOLD, "queue": False}
 Box = dict[str, Any] | None
@@ -28,6 +29,7 @@ def context_panel(shared: Shared, ask: gr.MultimodalTextbox, tab: gr.State) -> N
         meter = gr.HTML(line(None, ""), elem_id="context")
         what = gr.Button("Leave out…", elem_id="leave-open", size="sm", scale=0, min_width=96, visible=False)
         recount = gr.Button("Count", elem_id="count-now", visible="hidden")  # the script presses it
+        put = gr.Button("Put", elem_id="draft-put", visible="hidden")  # and this, where the box is to have other files
     with gr.Column(elem_id="leave", visible=False) as leave:
         chosen = gr.CheckboxGroup(
             [], label="Left out, it stays in the chat, and the model reads it no more", elem_id="leave-list"
@@ -36,19 +38,21 @@ def context_panel(shared: Shared, ask: gr.MultimodalTextbox, tab: gr.State) -> N
             out = gr.Button("Leave out", elem_id="leave-out", size="sm", variant="primary")
             back = gr.Button("Bring back", elem_id="bring-back", size="sm")
             close = gr.Button("Close", elem_id="leave-close", size="sm")
-    listed = gr.State("")  # the chat whose list is open; "": none, `_closed`: it is not to open by itself again
+    # The chat whose list the browser shows; "": none, `_closed`: it is not to open by itself again.
+    listed = gr.Textbox(visible="hidden")
     asking = [ask, shared.chat, shared.settings, shared.model, tab]
     seen = [meter, what, leave, chosen, listed]
     context, told = _Context(shared), [shared.left_out, shared.chats_changed]
 
     felt = (shared.chat, shared.settings_changed, shared.model, shared.chats_changed, shared.models_changed)
-    gr.on([ask.change, *(each.change for each in felt)], None, js=_SOON, **_QUICK)
-    shared.chat.change(None, js=_SWITCHED, **_QUICK)
+    ask.change(None, ask, js=_WROTE, trigger_mode="multiple", **_QUICK)
+    put.click(None, ask, ask, js=_PUT, trigger_mode="multiple", **_QUICK)
+    gr.on([each.change for each in felt], None, js=_SOON, **_QUICK)
     counted = recount.click(context.counted, [*asking, listed], seen, trigger_mode="always_last", **_QUICK)
     counted.then(None, js=_COUNTED, **_QUICK)
     gr.on([what.click, shared.over.change], context.opened, asking, seen, **_QUICK)
     for button, work in ((out, context.left_out), (back, context.brought_back)):
-        done = button.click(work, [shared.chat, chosen, tab], told, **_TOLD)
+        done = button.click(work, [listed, chosen, tab], told, **_TOLD)
         done.success(context.opened, asking, seen, **_QUICK)
     close.click(lambda chat: (gr.update(visible=False), _closed(chat)), shared.chat, [leave, listed], **_QUICK)
 

@@ -1,52 +1,83 @@
-// Counts when typing pauses, and keeps what is typed and not sent, per chat, until the browser's tab is closed.
+// Counts when typing pauses, and has in the box what was written and attached in the chat that is open (ask.draft.js).
 (() => {
   const PAUSE_MS = 400;
+  const draft = window.ggufrunDraft;
   const box = () => document.querySelector("#ask textarea");
   const shown = () => document.querySelector("#context [data-chat]")?.dataset.chat ?? "";
   const address = () => new URLSearchParams(location.search).get("chat");
   let timer = 0;
-  let chat = address() ? null : ""; // whose text is in the box; null: of one that is still being opened
-  let leaving = null, from = ""; // while another chat is opened: the text that was in the box, and the chat
+  let chat = address() ? null : ""; // whose draft is in the box; null: of one that is still being opened
+  let leaving = null; // while another chat is opened: what was in the box, as `here` has it
+  let attached = []; // the files in the box, as Gradio has them
+  let coming = []; // files that are on their way to the server: what they are called, and whose they are
+  let wanted = null; // the files that are to be in the box, until Gradio has taken them
   let told = "", facts = { opens: 0, taken: [0, [], "", 0] }; // what the chat says of itself (ui/chat/facts.py)
   let opens = 0; // as many chats had been opened when `chat` was the one in the box
 
-  const read = (of) => { try { return sessionStorage.getItem(`ggufrun-draft-${of}`) ?? ""; } catch { return ""; } };
-  const keep = (of, text) => {
-    try {
-      if (text) sessionStorage.setItem(`ggufrun-draft-${of}`, text);
-      else sessionStorage.removeItem(`ggufrun-draft-${of}`);
-    } catch { /* there is no room, or it is forbidden: then a reload forgets */ }
-  };
+  const here = () => ({ text: box().value, files: wanted ?? attached });
+  const paths = (files) => files.map((each) => each.path).join("\n");
   const write = (text) => {
     if (box().value === text) return;
     box().value = text;
     box().dispatchEvent(new Event("input", { bubbles: true }));
   };
+  const put = (files) => {
+    if (paths(here().files) === paths(files)) return;
+    wanted = files;
+    document.getElementById("draft-put").click(); // it asks for `files` below
+    for (const each of document.querySelectorAll("#ask input[type=file]")) each.value = ""; // the same may come again
+  };
 
-  // The count names the chat that it is of: with it comes that chat's text, but where the user has gone on typing.
+  const say = (words) => {
+    let line = document.getElementById("draft-said");
+    if (!line && !words) return;
+    if (!line) {
+      line = document.createElement("p");
+      line.id = "draft-said";
+      line.setAttribute("role", "status");
+      document.getElementById("below-ask").before(line);
+    }
+    line.textContent = words;
+    line.hidden = !words;
+  };
+  const files = (count) => (count === 1 ? "A file" : `${count} files`) + " of this draft";
+
+  // What was attached may be gone: the server keeps files for a day, and none when it ends.
+  const fill = async (of) => {
+    const { files: found, lost } = draft.files(of);
+    write(draft.text(of));
+    put(found);
+    say(lost ? `${files(lost)} had no room here. Attach them again.` : "");
+    const there = await Promise.all(found.map((each) => fetch(each.url, { method: "HEAD" }).then((reply) => reply.ok, () => true)));
+    const gone = found.filter((_, at) => !there[at]);
+    if (!gone.length || chat !== of) return;
+    put(here().files.filter((each) => !gone.some((one) => one.path === each.path)));
+    say(`No longer on the server, and left out of this draft: ${gone.map((each) => each.orig_name || "a file").join(", ")}.`);
+  };
+
+  // With a chat comes what was written and attached there, but where the user has gone on since it was asked for.
   const settle = () => {
-    const now = shown();
-    if (!box() || (facts.chat ?? "") !== now || (chat === null && now === "" && address())) return;
+    const now = facts.chat;
+    if (!box() || now === undefined || (chat === null && !now && !facts.opens && address())) return;
     if (now === chat) {
+      if (facts.opens !== opens) leaving = null;
       opens = facts.opens;
-      if (now !== from) leaving = null;
       return;
     }
-    const text = box().value, untouched = leaving === null || text === leaving, before = chat;
+    const { text, files } = here(), before = chat;
+    const untouched = leaving === null || (text === leaving.text && paths(files) === paths(leaving.files));
     const begun = before !== null && facts.opens === opens; // here, or refused: it is the same box as before
     chat = now;
     opens = facts.opens;
     leaving = null;
-    if (before !== null) keep(before, untouched && !begun ? text : "");
-    if (begun || (!untouched && text)) keep(now, text);
-    else write(read(now));
+    if (before !== null) draft.keep(before, ...(untouched && !begun ? [text, files] : ["", []]));
+    if (begun || (!untouched && (text || files.length))) draft.keep(now, text, files);
+    else fill(now);
   };
 
-  const files = () => document.querySelectorAll("#ask .delete-button");
-  const detach = () => {
-    for (const each of [...files()].reverse()) each.click();
-    for (const each of document.querySelectorAll("#ask input[type=file]")) each.value = ""; // the same may come again
-  };
+  document.addEventListener("ggufrun:wanted", ({ detail }) => { // chosen in the list of chats
+    if (box() && chat !== null && (detail !== chat || leaving !== null)) leaving = here();
+  });
 
   // What was sent is in the box no more, and no draft, even if the user has turned to another chat meanwhile. What was
   // written since then stays.
@@ -54,12 +85,13 @@
     const points = Array.from(text);
     return points.length <= 2000 ? text : points.slice(0, 1000).join("") + points.slice(-1000).join("");
   };
-  const empty = ([, chats, text, attached]) => {
-    for (const each of chats) if (brief(read(each)) === text) keep(each, "");
+  const empty = ([, chats, text, many]) => {
+    const is = (one) => brief(one.text) === text && one.files.length === many;
+    for (const each of chats) if (is({ text: draft.text(each), ...draft.files(each) })) draft.keep(each, "", []);
     const anothers = chat !== null && chat === (facts.chat ?? "") && !chats.includes(chat); // what is in the box
-    if (anothers || brief(box().value) !== text || files().length !== attached) return;
+    if (anothers || !is(here())) return;
     write("");
-    detach();
+    put([]);
   };
 
   const later = () => {
@@ -73,7 +105,7 @@
     told = text;
     facts = { ...before, ...JSON.parse(text) };
     if (facts.taken[0] !== before.taken[0]) empty(facts.taken);
-    if (facts.opens !== before.opens) detach(); // files are not kept for later
+    if (facts.opens !== before.opens) window.ggufrunSeen?.left();
     settle();
     later(); // another branch may be shown
   };
@@ -89,22 +121,49 @@
   };
   setInterval(bind, 300);
 
+  // A file that has come after another chat was opened is of the one that it was dropped, pasted or chosen in.
+  const come = (event) => {
+    if (!event.target.closest?.("#ask")) return;
+    const brought = event.target.files ?? (event.clipboardData ?? event.dataTransfer)?.files ?? [];
+    for (const each of brought) coming.push({ name: each.name, chat, opens });
+  };
+  for (const kind of ["change", "paste", "drop"]) document.addEventListener(kind, come, true);
+  const sorted = (found) => {
+    const had = new Set(attached.map((each) => each.path));
+    const ours = [];
+    for (const each of found) {
+      const at = had.has(each.path) ? -1 : coming.findIndex((one) => one.name === each.orig_name);
+      const [from] = at < 0 ? [] : coming.splice(at, 1);
+      if (!from || from.chat === chat || from.chat === null || from.opens === opens) ours.push(each);
+      else draft.keep(from.chat, draft.text(from.chat), [...draft.files(from.chat).files, each]);
+    }
+    return ours;
+  };
+
   window.ggufrunAsk = {
-    soon() {
-      if (box() && leaving === null && chat !== null) keep(chat, box().value);
+    soon: later,
+    wrote(value) {
+      const found = (value?.files ?? []).map((each) => ({ ...each })); // Gradio changes its own in place
+      if (wanted !== null && paths(found) !== paths(wanted)) return; // it is on its way
+      wanted = null;
+      const ours = sorted(found);
+      attached = found;
+      if (ours.length < found.length) put(ours);
+      if (box() && leaving === null && chat !== null) draft.keep(chat, box().value, ours);
       later();
     },
-    switched() {
-      leaving = box()?.value ?? "";
-      from = shown();
+    // For Gradio: what the box is to have.
+    files(value) { return { ...value, text: box().value, files: (wanted ?? attached).map((each) => ({ ...each })) }; },
+    counted() {
+      if (shown() === chat && facts.chat === chat) leaving = null; // nothing is being opened
+      settle();
     },
-    counted() { requestAnimationFrame(() => requestAnimationFrame(settle)); },
   };
 
   const begin = () => {
-    if (!box()) return setTimeout(begin, 100);
-    if (chat === "" && !box().value) write(read(chat));
-    window.ggufrunAsk.soon();
+    if (!box() || !document.getElementById("draft-put")) return setTimeout(begin, 100);
+    if (chat === "" && !box().value) fill(chat);
+    later();
   };
   begin();
 })();

@@ -36,6 +36,8 @@ class Answering:
         """
         tab, chat = self._tab, self._tab.conversation
         yield {**self._view.waits(), **({self._view.shared.chat: chat.id} if is_new else {})}
+        opens = tab.opens
+        tab.asking[opens] = reading
         try:
             run = await self._api.post(path(chat.id, "runs"), body, timeout_s=_LOADING_S)
         except ApiError as error:
@@ -46,6 +48,9 @@ class Answering:
                 if error.type != "cancelled":  # the user has stopped it
                     tell(error)
             return
+        finally:
+            if tab.asking.get(opens) is reading:
+                del tab.asking[opens]
         if reading.stops:
             await self.stop(chat.id, run["id"])
         if sent is not None:
@@ -95,7 +100,9 @@ class Answering:
             return {}
         self._tab.over()
         self._tab.show(found)
-        return {**self._view.whole(self._tab), **self._view.idle(self._tab), **self._view.changed()}
+        changes = {**self._view.whole(self._tab), **self._view.idle(self._tab), **self._view.changed()}
+        pending = self._view.shared.pending  # these calls are news, and none of a chat that was opened
+        return {**changes, pending: [{**call, "fresh": True} for call in changes[pending]]}
 
     async def stop(self, chat: str, run: str) -> None:
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 Json = dict[str, Any]
@@ -92,14 +93,23 @@ class Conversation:
 
     @property
     def pending(self) -> list[Json]:
-        """The tool calls at the branch's end that have no result yet."""
+        """The tool calls at the branch's end that have no result yet, each with where it stands: `chat`, `message`.
+
+        `round`: how many answers have called tools since the last question, this one too.
+        """
         results: set[str] = set()  # an import may bring ids of any kind
         for message in reversed(self.branch):
             if message.role != "tool":
                 calls = message.tool_calls if message.role == "assistant" and message.state in ("", "done") else ()
-                return [dict(call) for call in calls if str(call.get("id")) not in results]
+                place = {"chat": self.id, "message": message.id, "round": self._round, "fresh": False}
+                return [{**call, **place} for call in calls if str(call.get("id")) not in results]
             results.add(str(message.tool_call_id))
         return []
+
+    @property
+    def _round(self) -> int:
+        since = takewhile(lambda message: message.role != "user", reversed(self.branch))
+        return sum(bool(message.tool_calls) for message in since)
 
     def _up_from(self, id: str | None) -> tuple[Said, ...]:
         branch: list[Said] = []

@@ -14,9 +14,12 @@ from ggufrun.ui.ask.content import content_of, title_of
 from ggufrun.ui.chat.answering import Answering
 from ggufrun.ui.chat.conversation import Conversation, Json, Said
 from ggufrun.ui.chat.following import Following
-from ggufrun.ui.chat.handling import CHATS, Updates, path, refuses, to_the_end
+from ggufrun.ui.chat.handling import CHATS, Updates, has_moved, path, refuses, to_the_end
 from ggufrun.ui.chat.markup import wild
 from ggufrun.ui.chat.opening import Opening
+from ggufrun.ui.chat.rows import Row
+from ggufrun.ui.chat.seen import Seen
+from ggufrun.ui.chat.stopping import Stopping
 from ggufrun.ui.chat.tab import Tab, asked_in
 from ggufrun.ui.chat.trouble import tell
 from ggufrun.ui.chat.view import Changes, View
@@ -30,17 +33,29 @@ _NOT_SENT: Final = "The results were not sent: the chat has gone on, or is being
 
 
 class Desk:
-    """Handlers of events. Those that ask take the tab at once, before anything is waited for: there is one answer."""
+    """Handlers of events. Those that ask take the tab at once, before anything is waited for: there is one answer.
+
+    `seen`: what the browser showed then, a `Seen` as its script tells it.
+    """
 
     def __init__(self, view: View) -> None:
         self.view, self.opening, self.following = view, Opening(view), Following(view)
+        self.stopping = Stopping(view.shared.users)
 
     @to_the_end
     async def send(
-        self, value: Json | None, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
+        self,
+        value: Json | None,
+        seen: Any,
+        model: str | None,
+        settings: TabSettings,
+        tab: Tab,
+        request: gr.Request,
+        *fields: Any,
     ) -> Updates:
-        asked = asked_in(value)
-        if (tab.is_busy and asked == tab.asked) or refuses(tab):  # the same twice was Enter, twice
+        asked, seen = asked_in(value), Seen.of(seen)
+        is_twice = tab.is_busy and asked == tab.asked and seen.is_of(tab)  # Enter, twice
+        if is_twice or refuses(tab, seen):
             return
         asked_for = _asked(model, settings, tab, fields)
         with tab.turned() as reading:
@@ -76,6 +91,7 @@ class Desk:
     async def example(
         self,
         event: gr.SelectData,
+        seen: Any,
         model: str | None,
         settings: TabSettings,
         tab: Tab,
@@ -84,7 +100,7 @@ class Desk:
     ) -> Updates:
         """A question that an empty chat proposes."""
         text = event.value.get("text") if isinstance(event.value, dict) else event.value
-        async for update in self.send({"text": text}, model, settings, tab, request, *fields):
+        async for update in self.send({"text": text}, seen, model, settings, tab, request, *fields):
             yield update
 
     @to_the_end
@@ -93,13 +109,14 @@ class Desk:
     ) -> Updates:
         """Of the buttons that the page's script puts at the messages, and of the script itself."""
         told = event._data if isinstance(event._data, dict) else {}
+        seen = told.get("seen")
         match told.get("do"):
             case "switch":
-                updates = self.switch(str(told.get("to")), tab, request)
+                updates = self.switch(str(told.get("to")), seen, tab, request)
             case "again":
-                updates = self.again(model, settings, tab, request, *fields)
+                updates = self.again(seen, model, settings, tab, request, *fields)
             case "continue":
-                updates = self.go_on(model, settings, tab, request, *fields)
+                updates = self.go_on(seen, model, settings, tab, request, *fields)
             case _:
                 updates = self.opening.looked(settings, tab, request)
         async for update in updates:
@@ -109,6 +126,7 @@ class Desk:
     async def edit(
         self,
         event: gr.EditData,
+        seen: Any,
         model: str | None,
         settings: TabSettings,
         tab: Tab,
@@ -116,9 +134,13 @@ class Desk:
         *fields: Any,
     ) -> Updates:
         """A question asked in other words stands beside the old one."""
-        row = tab.shown[int(event.index)] if isinstance(event.index, int) and event.index < len(tab.shown) else None
-        message = next((each for each in tab.conversation.branch if row and each.id == row.message), None)
-        if row is None or message is None or row.kind != "text" or message.role != "user" or refuses(tab):
+        seen, at = Seen.of(seen), event.index
+        row = tab.shown[at] if isinstance(at, int) and at < len(tab.shown) else None
+        message = next((each for each in tab.conversation.branch if each.id == seen.message), None)
+        refused = refuses(tab, seen, at_end=False)
+        if refused or row is None or message is None or not _is_of(row, message):
+            if not refused:
+                has_moved()
             yield self.view.whole(tab)  # the browser has changed it already
             return
         content = _edited(message, row.part, wild(str(event.value)))
@@ -128,11 +150,10 @@ class Desk:
 
     @to_the_end
     async def again(
-        self, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
+        self, seen: Any, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
     ) -> Updates:
         """Another answer stands beside the last one."""
-        last = tab.conversation.last
-        if last is None or refuses(tab):
+        if refuses(tab, Seen.of(seen)) or (last := tab.conversation.last) is None:
             return
         parent = last.parent if last.role == "assistant" else last.id
         if parent is None:
@@ -142,10 +163,9 @@ class Desk:
             yield update
 
     async def go_on(
-        self, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
+        self, seen: Any, model: str | None, settings: TabSettings, tab: Tab, request: gr.Request, *fields: Any
     ) -> Updates:
-        last = tab.conversation.last
-        if last is None or last.role != "assistant" or refuses(tab):
+        if refuses(tab, Seen.of(seen)) or (last := tab.conversation.last) is None or last.role != "assistant":
             return
         body = {**_asked(model, settings, tab, fields), "continue": last.id}
         async for update in self._beside(tab, last.parent, body, request):
@@ -200,10 +220,9 @@ class Desk:
         chat, at = tab.conversation, now()
         return {self.view.shared.pending: [] if chat.run else [{**call, "again": at} for call in chat.pending]}
 
-    async def switch(self, to: str, tab: Tab, request: gr.Request) -> Updates:
+    async def switch(self, to: str, seen: Any, tab: Tab, request: gr.Request) -> Updates:
         """Show the newest branch below a message."""
-        before = tab.conversation
-        if not before.has(to) or refuses(tab):
+        if refuses(tab, Seen.of(seen), at_end=False) or not (before := tab.conversation).has(to):
             return
         chat = before.shows(before.leaf(to))
         tab.show(chat)
@@ -226,9 +245,10 @@ class Desk:
         tab.conversation = replace(chat, settings={**chat.settings, "left_out": list(left_out.ids)})
         return self.view.known(tab)[self.view.facts]
 
-    async def heard(self, tab: Tab) -> None:
-        """The page's fields have the settings of the chat that was opened."""
-        tab.applying = False
+    async def heard(self, settings: TabSettings, tab: Tab) -> None:
+        """Whether the page's fields have the settings of the chat that was opened, or another one's still."""
+        if tab.conversation.id in ("", settings.chat):
+            tab.applying = False
 
     def _api(self, request: gr.Request) -> Api:
         return self.view.shared.users.api(request)
@@ -256,8 +276,14 @@ def _asked(model: str | None, settings: TabSettings, tab: Tab, fields: Sequence[
 
 def _are_awaited(results: list[ToolResult], chat: Conversation) -> bool:
     awaited = {str(call.get("id")) for call in chat.pending}
-    of = {each.chat or chat.id for each in results}
-    return of == {chat.id} and {each.call for each in results} <= awaited
+    of = {(each.chat, each.message) for each in results}
+    places = {(str(call["chat"]), str(call["message"])) for call in chat.pending}
+    return of == places and {each.call for each in results} <= awaited
+
+
+def _is_of(row: Row, message: Said) -> bool:
+    """Whether it is what can be edited of that message."""
+    return row.message == message.id and row.kind == "text" and message.role == "user"
 
 
 def _edited(message: Said, part: int | None, text: str) -> Any:

@@ -18,6 +18,8 @@ _FACTS = Markup('<i data-facts="{}"></i>')
 def facts(conversation: Conversation, shown: Sequence[Row], *, opens: int = 0, taken: Taken = NOTHING) -> str:
     """As HTML. `rows`: at the last row of a message its place among its siblings, their number, and those beside it.
 
+    `edits`: the rows that can be edited, and whose they are.
+
     `opens`, `taken`: as `Tab` has them.
     """
     branches: dict[int, list[Any]] = {}
@@ -30,6 +32,8 @@ def facts(conversation: Conversation, shown: Sequence[Row], *, opens: int = 0, t
     known = {
         "chat": conversation.id,
         "run": conversation.run,
+        "head": conversation.head,
+        "edits": {at: row.message for at, row in enumerate(shown) if _can_be_edited(row)},
         "rows": branches,
         "faded": _faded(conversation, shown),
         "deeds": _deeds(conversation),
@@ -37,6 +41,10 @@ def facts(conversation: Conversation, shown: Sequence[Row], *, opens: int = 0, t
         "taken": taken,
     }
     return _FACTS.format(json.dumps(known))
+
+
+def _can_be_edited(row: Row) -> bool:
+    return row.kind == "text" and row.bubble["role"] == "user"
 
 
 def _faded(conversation: Conversation, shown: Sequence[Row]) -> list[int]:

@@ -1,21 +1,14 @@
-"""An answer that comes: read along by an event of its own, shown as it ended, and stopped."""
+"""An answer that comes: read along by an event of its own, and shown as it ended."""
 
-import asyncio
 from contextlib import aclosing
-from typing import Final
 
 import gradio as gr
 
 from ggufrun.ui.chat.answering import Answering
-from ggufrun.ui.chat.handling import Updates, path
+from ggufrun.ui.chat.handling import Updates
 from ggufrun.ui.chat.tab import Tab
-from ggufrun.ui.chat.trouble import tell
 from ggufrun.ui.chat.view import Changes, View
 from ggufrun.ui.client import Api
-from ggufrun.ui.errors import ApiError
-
-_STOPS: Final = 10  # times that a run which is to be stopped is looked for
-_STOP_S: Final = 0.2  # between them
 
 
 class Following:
@@ -53,24 +46,6 @@ class Following:
             if not reading.left:
                 tab.over()
         return changes or {self.view.ask: gr.skip()}
-
-    async def stop(self, tab: Tab, request: gr.Request) -> None:
-        """One that has not begun to answer is looked for, and stopped when it has."""
-        chat, reading = tab.conversation, tab.reading
-        if reading is not None:
-            reading.stops = True
-        if not chat.id:
-            return
-        try:
-            for _ in range(_STOPS):
-                run = chat.run or (await self._api(request).get(path(chat.id)))["run"]
-                if run is not None:
-                    await self._api(request).delete(path(chat.id, "runs", run))
-                if run is not None or tab.reading is not reading or reading is None:
-                    return
-                await asyncio.sleep(_STOP_S)
-        except ApiError as error:
-            tell(error)
 
     def _api(self, request: gr.Request) -> Api:
         return self.view.shared.users.api(request)

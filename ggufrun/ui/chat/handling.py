@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, Final, ParamSpec
 from urllib.parse import quote
 
+from ggufrun.ui.chat.seen import Seen
 from ggufrun.ui.chat.tab import Tab
 from ggufrun.ui.chat.view import Changes, View
 from ggufrun.ui.errors import warn
@@ -14,6 +15,9 @@ P = ParamSpec("P")
 CHATS: Final = "/ggufrun/v1/chats"
 Updates = AsyncGenerator[Changes, None]
 _BUSY: Final = "An answer is being written here. Stop it first, or wait for its end."
+_OPENING: Final = "Another chat is being opened: nothing was changed."
+_OTHER: Final = "That chat is not open any more: nothing was changed."
+_MOVED: Final = "That chat has gone on meanwhile: nothing was changed. Look at it again."
 
 
 def path(chat: str, *more: str) -> str:
@@ -21,10 +25,23 @@ def path(chat: str, *more: str) -> str:
     return "/".join((CHATS, *(quote(each, safe="") for each in (chat, *more))))
 
 
-def refuses(tab: Tab) -> bool:
-    if tab.is_busy:
+def refuses(tab: Tab, seen: Seen, *, at_end: bool = True) -> bool:
+    """Says why. `at_end`: what is wanted depends on where the branch ends."""
+    if tab.is_opening:
+        warn(_OPENING)
+    elif not seen.is_of(tab):
+        warn(_OTHER)
+    elif tab.is_busy:
         warn(_BUSY)
-    return tab.is_busy
+    elif at_end and not seen.is_end_of(tab):
+        has_moved()
+    else:
+        return False
+    return True
+
+
+def has_moved() -> None:
+    warn(_MOVED)
 
 
 def to_the_end(handler: Callable[P, Updates]) -> Callable[P, Updates]:

@@ -21,6 +21,10 @@ _EXAMPLES: Final = (
 )
 # Gradio finds the names of a component's own events in this text.
 _ON_LOAD: Final = "element.addEventListener('deed', (event) => trigger('click', event.detail))"
+# What the page shows goes with what is done to it (`assets/seen.js`, `seen.py`).
+_SEEN: Final = "(_, ...more) => [window.ggufrunSeen.now(), ...more]"
+_SENT: Final = "(box, _, ...more) => [box, window.ggufrunSeen.now(), ...more]"
+_EDITED: Final = "(_, ...more) => [window.ggufrunSeen.edited(), ...more]"
 _LONGEST_PASTE: Final = 10_000_000  # what is longer would become a file, unasked
 
 
@@ -76,22 +80,25 @@ def _listen(view: View, tab: gr.State) -> None:
         "concurrency_limit": None,
         "trigger_mode": "multiple",
     }
-    asked = [shared.model, shared.settings, tab, shared.system, shared.sampling]
+    # The script fills it in with each event; Gradio hands states on as they are on the server, and only there.
+    seen = gr.JSON(visible=False)
+    told_so: dict[str, Any] = {"js": _SEEN, **answers}
+    asked = [seen, shared.model, shared.settings, tab, shared.system, shared.sampling]
     told: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
-    view.ask.submit(desk.send, [view.ask, *asked], **answers)
-    view.said.example_select(desk.example, asked, **answers)
-    view.said.edit(desk.edit, asked, **answers)
-    view.said.retry(desk.again, asked, **answers)
-    view.facts.click(desk.deed, asked, **answers)
+    view.ask.submit(desk.send, [view.ask, *asked], **{**answers, "js": _SENT})
+    view.said.example_select(desk.example, asked, **told_so)
+    view.said.edit(desk.edit, asked, **{**answers, "js": _EDITED})
+    view.said.retry(desk.again, asked, **told_so)
+    view.facts.click(desk.deed, asked[1:], **answers)  # `seen` is in the event
     shared.results.change(desk.results, [shared.results, *asked], **answers)
     shared.chat.change(desk.opening.opened, [shared.chat, tab], **answers)
-    shared.settings_changed.change(desk.heard, tab, None, **told)
+    shared.settings_changed.change(desk.heard, [shared.settings, tab], None, **told)
     shared.left_out.change(desk.faded, [shared.left_out, tab], view.facts, **told)
     gr.on(None, desk.opening.loaded, [tab], **answers)
     comes = view.reads.change(desk.following.follow, tab, **{**answers, "outputs": [view.running, view.meter]})
     comes.then(desk.following.ended, tab, **answers)
-    view.ask.stop(desk.following.stop, tab, None, queue=False, show_progress="hidden", api_visibility="private")
+    view.ask.stop(desk.stopping.stop, [seen, tab], None, js=_SEEN, **told)
     _say_what_is_missing(view)
 
 

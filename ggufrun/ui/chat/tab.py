@@ -33,6 +33,7 @@ class Tab:
         self.asked: Asked = ("", ())  # what stood in the box when it was last sent
         self.taken = Taken()
         self.opens = 0  # how often another chat was opened
+        self.asking: dict[int, Reading] = {}  # of what was asked and is not with the server yet, by `opens` of then
         self.applying = False  # the settings of the chat that was opened are not in the page's fields yet
         self.pictures = Pictures()
         self._reading: Reading | None = None
@@ -45,6 +46,11 @@ class Tab:
     def is_busy(self) -> bool:
         """Whether an answer of this chat is under way, or another chat is being opened."""
         return self._reading is not None
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether another chat was asked for, and is not here."""
+        return self.wanted != self.conversation.id
 
     def turn(self) -> Reading:
         """The page is the caller's until it is over, or somebody else's: `left` says so."""

@@ -29,6 +29,11 @@ class TabSettings:
         self._past_texts: deque[Texts] = deque(maxlen=_PAST)
         self._patching = asyncio.Lock()
 
+    @property
+    def chat(self) -> str:
+        """Whose they are; "": of one that has not begun."""
+        return self._chat
+
     def change(self, now: Settings, open_chat: str) -> None:
         """As the user wants it. Of the chat before, where those of the chat that is open are not here yet."""
         if not open_chat:

@@ -7,9 +7,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ggufrun.mcp_servers import McpServer
+from ggufrun.ui.tools.allowed import mark_of
 from ggufrun.ui.tools.life import Life
 from ggufrun.ui.tools.results import Outcome, outcome_of
-from ggufrun.ui.tools.session import McpFailed, McpTool, begun, seconds, session_with, words
+from ggufrun.ui.tools.session import McpChanged, McpFailed, McpTool, begun, seconds, session_with, words
 from ggufrun.ui.tools.stderr_tail import Tail
 
 if TYPE_CHECKING:
@@ -37,15 +38,20 @@ class Connection:
         """The session that there is, or a new one. Raises McpFailed."""
         return await self._living().session()
 
-    async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
-        """Raises McpFailed. What is cancelled here, is cancelled there."""
+    async def mark(self, name: str) -> str:
+        """Of what the tool is now, which another definition or server has not. Raises McpFailed."""
+        await self._alive()
+        return self._mark(self._tool(name))
+
+    async def call(self, name: str, arguments: dict[str, Any], mark: str = "") -> Outcome:
+        """`mark`: only if the tool still has this one. Raises McpFailed. What is cancelled here, is cancelled there."""
         session = await self._alive()
-        tool = next((each.tool for each in self.tools if each.name == name), None)
-        if tool is None:
-            raise McpFailed(f"{self.server.name} has no tool of this name any more.")
+        tool = self._tool(name)
+        if mark and self._mark(tool) != mark:
+            raise McpChanged("This tool is another one than the one that you allowed: it asks again.")
         self._running += 1
         try:
-            return await self._called(session, tool, arguments)
+            return await self._called(session, tool.tool, arguments)
         finally:
             self._running -= 1
 
@@ -53,6 +59,16 @@ class Connection:
         """For good."""
         self._closed, self.state = True, "off"
         await asyncio.gather(*(life.end() for life in list(self._lives)))
+
+    def _tool(self, name: str) -> McpTool:
+        tool = next((each for each in self.tools if each.name == name), None)
+        if tool is None:
+            raise McpFailed(f"{self.server.name} has no tool of this name any more.")
+        return tool
+
+    def _mark(self, tool: McpTool) -> str:
+        server = self.server
+        return mark_of(server.name, server.command, server.args, server.url, tool.tool, tool.definition)
 
     def _living(self) -> Life:
         """The one that there is, or a new one."""

@@ -1,4 +1,4 @@
-"""What was made of what a user chose, on its way: `chat` is the one that was open then. Meanwhile another may be."""
+"""What was made of what a user chose, on its way: `chat` is the one that the browser showed. Another may be open."""
 
 from dataclasses import dataclass
 

@@ -46,17 +46,27 @@ class Mcp:
             self._connections.setdefault(name, Connection(server))
         return self._connections
 
-    async def call(self, api: Api, name: str, arguments: dict[str, Any]) -> Outcome:
-        """`name` as the model has it. Raises McpFailed, and ApiError for users who may not."""
-        connections = await self.of(api)
-        connection = connections.get(server_of(name, connections))
-        if connection is None:
-            raise McpFailed("No MCP server here has this tool. Answer by hand, or refuse.")
-        return await connection.call(name, arguments)
+    async def call(self, api: Api, name: str, arguments: dict[str, Any], mark: str = "") -> Outcome:
+        """`name` as the model has it. `mark`: only a tool that has it.
+
+        Raises McpFailed, and ApiError for users who may not.
+        """
+        return await (await self._with(api, name)).call(name, arguments, mark)
+
+    async def mark(self, api: Api, name: str) -> str:
+        """Of a tool as it is now. Raises as `call` does."""
+        return await (await self._with(api, name)).mark(name)
 
     async def close(self) -> None:
         """With the page. The programs end."""
         await asyncio.gather(*(each.close() for each in self._connections.values()), *self._closing)
+
+    async def _with(self, api: Api, name: str) -> Connection:
+        connections = await self.of(api)
+        connection = connections.get(server_of(name, connections))
+        if connection is None:
+            raise McpFailed("No MCP server here has this tool. Answer by hand, or refuse.")
+        return connection
 
     def _end(self, connection: Connection) -> None:
         task = asyncio.create_task(connection.close())

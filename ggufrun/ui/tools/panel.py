@@ -7,8 +7,10 @@ import gradio as gr
 from markupsafe import Markup
 
 from ggufrun.errors import GgufrunError
+from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import Shared
 from ggufrun.ui.tools import choice
+from ggufrun.ui.tools.allowed import Allowed
 from ggufrun.ui.tools.choice import Servers
 from ggufrun.ui.tools.made import Linked, Made
 from ggufrun.ui.tools.naming import server_of
@@ -29,18 +31,23 @@ def tools_panel(shared: Shared) -> None:
     panel = _Panel(shared)
     everything = panel.outputs()
     gr.on(None, panel.loaded, None, [panel.servers, panel.failed], **_QUICK)
-    looked_at = [panel.text, *panel.kept, shared.chat, shared.model]
+    looked_at = [panel.text, *panel.kept, panel.shown_in, shared.model]
     panel.text.input(panel.edited, looked_at, everything, **_LAST)
     panel.example.click(panel.exampled, looked_at, everything, **_SETS)
-    panel.theirs.input(panel.ticked, [*panel.kept, shared.chat], everything, **_LAST)
+    panel.theirs.input(panel.ticked, [*panel.kept, panel.shown_in], everything, **_LAST)
     servers = [panel.servers, panel.failed, panel.linked]
-    connecting = panel.servers.input(panel.connect, [panel.servers, panel.was, shared.chat], servers, **_SETS)
+    connecting = panel.servers.input(panel.connect, [panel.servers, panel.was, panel.shown_in], servers, **_SETS)
     connecting.then(
         panel.chosen, [panel.linked, shared.chat, shared.tools, panel.was, *panel.kept], everything, **_SETS
     )
-    panel.made.change(panel.used, [panel.made, shared.chat, shared.tools, panel.text], everything, **_SETS)
+    made = [panel.made, shared.chat, shared.settings, shared.tools, panel.text]
+    panel.made.change(panel.used, made, everything, **_SETS)
     shared.tools.change(panel.heard, [shared.tools, panel.mine], everything, **_QUICK)
     shared.results.change(panel.told, None, panel.servers, **_QUICK)
+    allowed = [panel.allowed, panel.shown_in]
+    panel.allowed.input(panel.revoked, [*allowed, shared.allowed, shared.chat], allowed, **_QUICK)
+    heard = [shared.allowed_changed.change, shared.chat.change]
+    gr.on(heard, panel.may_run, [shared.allowed, shared.chat], allowed, **_QUICK)
 
 
 class _Panel:
@@ -54,6 +61,8 @@ class _Panel:
         self.servers = _boxes("MCP servers of ggufrun.toml", "mcpservers")
         self.failed = gr.HTML(elem_id="mcpfailed")
         self.theirs = _boxes("Their tools", "mcptools")
+        self.allowed = _boxes("In this chat these run without asking", "mcpallowed")
+        self.shown_in = gr.Textbox(visible="hidden")  # the chat that is open, as the browser knows it
         self.hand = gr.State([])  # the written tools, as they were when they were last right
         self.known = gr.State([])  # MCP tools of the chat that was opened: their servers need not be connected
         self.was = gr.State([])  # the servers that were ticked before
@@ -180,12 +189,18 @@ class _Panel:
         }
 
     async def used(
-        self, made: Made | None, chat: str, tools: list[Tool], text: str | None, request: gr.Request
+        self,
+        made: Made | None,
+        chat: str,
+        settings: TabSettings,
+        tools: list[Tool],
+        text: str | None,
+        request: gr.Request,
     ) -> Updates:
-        """Unless another chat was opened while it was made: then what is shown is that one's."""
+        """Unless another chat was opened when it was made, or since: what is shown is that one's, or will be."""
         if made is None:
             return {self.mine: gr.skip()}
-        if made.chat == chat:
+        if made.chat == chat and (not chat or settings.chat in ("", chat)):
             return {self._shared.tools: made.tools, self.mine: made.tools, self.hand: made.hand}
         ticks = await self._ticks(tools, request)
         return {**ticks, self.wrong: "" if reads(text or "", ticks[self.hand]) else _wrong(_OTHER)}
@@ -223,6 +238,17 @@ class _Panel:
             return gr.CheckboxGroup(choices=choice.listed(await self._servers(request)))
         except GgufrunError:
             return gr.skip()  # it says how they are, no more
+
+    async def may_run(self, allowed: Allowed, chat: str) -> tuple[gr.CheckboxGroup, str]:
+        names = allowed.of(chat)
+        return gr.CheckboxGroup(choices=names, value=names, visible=bool(names)), chat
+
+    async def revoked(self, ticked: list[str], shown: str, allowed: Allowed, chat: str) -> tuple[gr.CheckboxGroup, str]:
+        """What is not ticked any more, of the chat that was `shown`. Nothing is allowed here."""
+        for name in allowed.of(shown):
+            if name not in ticked:
+                allowed.revoke(shown, name)
+        return await self.may_run(allowed, chat)
 
     def _make(self, chat: str, hand: list[Tool], ticked: Sequence[str], known: list[Tool], servers: Servers) -> Updates:
         return {self.made: Made(choice.together(hand, ticked, known, servers), hand, chat)}

@@ -30,6 +30,10 @@ class McpFailed(GgufrunError):
     """An MCP server did not do what it was asked, in words for the page."""
 
 
+class McpChanged(McpFailed):
+    """A tool is not the one that was meant."""
+
+
 @dataclass(frozen=True, slots=True)
 class McpTool:
     name: str  # SERVER__TOOL
