@@ -1,6 +1,9 @@
 """`ggufrun` as a user starts it: a process of its own, with data and caches in a folder of the test's."""
 
+import contextlib
 import os
+import random
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,3 +31,13 @@ def run_ggufrun(
         env=environment,
         cwd=ROOT,
     )
+
+
+def free_port() -> int:
+    """A port that nobody is given by chance before it is used: below those of outgoing connections and of port 0."""
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as trial:
+            trial.bind(("127.0.0.1", port))
+            return port

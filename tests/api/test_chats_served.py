@@ -19,7 +19,7 @@ def begun(server: Served, settings: dict[str, Any]) -> tuple[str, str]:
     chat = str(server.client.post(CHATS, json={"settings": settings}).raise_for_status().json()["id"])
     run = server.client.post(f"{CHATS}/{chat}/runs", json={"message": {"content": "Tell me all."}})
     assert run.status_code == 201, run.text
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not read(server, chat)["content"]:
         assert time.monotonic() < end
         time.sleep(0.05)

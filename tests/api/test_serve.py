@@ -146,6 +146,12 @@ def test_unknown_paths_answer_in_the_envelope(server: Served) -> None:
 
 def test_a_client_that_leaves_stops_its_generation(server: Served) -> None:
     cpu = server.worker().cpu_times
+
+    def idle() -> bool:
+        before = cpu().user
+        time.sleep(1.0)
+        return cpu().user - before < 0.2
+
     for stream in (True, False):
         body = {"messages": user("Tell me a very long story."), "stream": stream, "max_tokens": 3000, "temperature": 0}
         with (
@@ -157,10 +163,7 @@ def test_a_client_that_leaves_stops_its_generation(server: Served) -> None:
             for _ in range(6):
                 next(lines)
             raise StopIteration
-        time.sleep(1.0)
-        before = cpu().user
-        time.sleep(1.0)
-        assert cpu().user - before < 0.2, "the worker goes on computing for a client that has left"
+        assert any(idle() for _ in range(8)), "the worker goes on computing for a client that has left"
 
 
 def test_a_killed_worker_ends_its_streams_and_the_next_request_is_served(server: Served) -> None:
@@ -174,7 +177,7 @@ def test_a_killed_worker_ends_its_streams_and_the_next_request_is_served(server:
                 if len(chunks) == 3:
                     worker.kill()
     assert chunks[-1]["choices"][0]["finish_reason"] == "error" and "ended" in chunks[-1]["error"]["message"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (answer := server.chat("Name a colour.", max_tokens=12)).status_code != 200:
         assert answer.status_code == 503 and time.monotonic() < deadline
         time.sleep(0.2)

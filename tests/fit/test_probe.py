@@ -159,8 +159,8 @@ def test_closing_does_not_wait_for_an_answer(settings: ModelSettings) -> None:
         time.sleep(0.01)
     began = time.monotonic()
     probe.close()
-    asking.join(20)
-    assert time.monotonic() - began < 15 and not hung.is_running()
+    asking.join(60)
+    assert time.monotonic() - began < 30 and not hung.is_running()
     assert [str(error) for error in heard] == [str(CannotMeasure("the measuring process was closed"))]
 
 
@@ -186,7 +186,7 @@ def test_a_parent_that_dies_takes_its_child_along(settings: ModelSettings) -> No
     out = subprocess.run(
         [sys.executable, "-c", _PARENT, str(settings.path)], stdout=subprocess.PIPE, text=True, timeout=60, check=True
     )
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while psutil.pid_exists(int(out.stdout)):
         assert time.monotonic() < until, "the child outlived its parent"
         time.sleep(0.05)

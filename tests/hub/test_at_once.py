@@ -44,15 +44,15 @@ def test_who_is_interrupted_does_not_wait_for_threads_that_hang() -> None:
     told, end = threading.Event(), threading.Event()
 
     def hanging(item: int, stop: threading.Event) -> None:
-        stop.wait(30)
+        stop.wait(60)
         told.set()
-        end.wait(30)  # as in a call that takes no notice
+        end.wait(60)  # as in a call that takes no notice
 
     threading.Timer(0.1, _thread.interrupt_main).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         at_once(hanging, range(2), 2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert told.wait(60)
     end.set()
 
@@ -69,4 +69,4 @@ def test_ctrl_c_ends_a_command_that_waits_for_a_header(hub: FakeHub, home: Home)
     show.send_signal(signal.SIGINT)
     _, err = show.communicate(timeout=50)
     assert (show.returncode, "Traceback" in err) == (130, False), err
-    assert time.monotonic() - began < 10  # and not the 20 s of an answer that does not come
+    assert time.monotonic() - began < 15  # and not the 20 s of an answer that does not come

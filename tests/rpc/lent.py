@@ -15,16 +15,10 @@ from typing import Final
 
 import psutil
 
-from tests.program import ROOT
+from tests.program import ROOT, free_port
 
 READY_S: Final = 60
 HELLO: Final = struct.Struct("<QBBBx24s")  # a length, and what a server says to HELLO
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 class LentMachine:

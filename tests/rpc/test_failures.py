@@ -10,8 +10,9 @@ from ggufrun.engine.outside import EngineWaits
 from ggufrun.errors import EngineCrashed, OptionError
 from ggufrun.rpc.wire import WorkerFault
 from ggufrun.settings import ModelOverrides
+from tests.program import free_port
 from tests.rpc.asking import answer, broken, opened, recovered
-from tests.rpc.lent import HELLO, LentMachine, answering, free_port
+from tests.rpc.lent import HELLO, LentMachine, answering
 
 pytestmark = pytest.mark.process
 

@@ -9,8 +9,7 @@ from ggufrun.fit.workers import OUTPUT_HERE
 from ggufrun.llama import rpc
 from ggufrun.opening import workers
 from ggufrun.opening.workers import with_output_here
-from tests.program import at_home, run_ggufrun
-from tests.rpc.lent import free_port
+from tests.program import at_home, free_port, run_ggufrun
 
 SHARED = {"rpc": ("10.0.0.2:50052",)}
 

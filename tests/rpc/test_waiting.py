@@ -54,7 +54,7 @@ def test_rows_without_outputs_are_only_sent(lent: LentMachine, tiny_model: Calla
             assert steps.ask(word).wait(WAIT_S)
         lent.pause()
         try:
-            assert steps.ask("send").wait(30)
+            assert steps.ask("send").wait(WAIT_S)
             read = steps.ask("read")
             assert not read.wait(1)
         finally:

@@ -8,7 +8,8 @@ import pytest
 from ggufrun.rpc.address import Address
 from ggufrun.rpc.wire import WorkerFault, greet
 from ggufrun.rpc.workers import Workers
-from tests.rpc.lent import HELLO, LentMachine, answering, free_port
+from tests.program import free_port
+from tests.rpc.lent import HELLO, LentMachine, answering
 
 OURS = (7, 0, 0)
 CAPS = bytes(24)

@@ -8,8 +8,8 @@ import pytest
 
 from ggufrun.rpc.address import Address
 from ggufrun.rpc.wire import WorkerFault, greet
-from tests.program import run_ggufrun
-from tests.rpc.lent import LentMachine, free_port
+from tests.program import free_port, run_ggufrun
+from tests.rpc.lent import LentMachine
 
 pytestmark = pytest.mark.process
 

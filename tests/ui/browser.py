@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, Request, expect, sync_playwright
 
 PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
-WAIT_MS: Final = 30_000
+WAIT_MS: Final = 45_000
 _FLAGS: Final = [
     "--headless",
     "--no-sandbox",  # containers have no place for one

@@ -54,7 +54,7 @@ def address(server: Served) -> str:
 
 
 def until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.05)

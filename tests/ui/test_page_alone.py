@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.api.served import Served, served
-from tests.program import at_home, run_ggufrun
+from tests.program import at_home, free_port, run_ggufrun
 from tests.ui.alone import program
 from tests.ui.browser import tab
 from tests.ui.keyed import log_in, make_key
@@ -30,8 +30,7 @@ def model(tiny_model: Callable[[str], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="module")

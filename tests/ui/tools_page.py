@@ -41,7 +41,7 @@ def tools_page(api: str, servers: dict[str, McpServer]) -> Iterator[str]:
     thread = threading.Thread(target=running.run)
     thread.start()
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not running.started:
             assert time.monotonic() < end and thread.is_alive()
             time.sleep(0.05)
