@@ -23,12 +23,12 @@ def blocks(users: Users, mcp: Mcp | None = None) -> gr.Blocks:
         shared = Shared.made(users, mcp)
         with gr.Row(elem_id="window", equal_height=False):
             with gr.Column(elem_id="history", min_width=0):
-                history_panel(shared)
+                chats = history_panel(shared)
             with gr.Column(elem_id="middle", min_width=0):
                 gr.HTML(assets.text("bar.html"), elem_id="bar", apply_default_css=False)
                 with gr.Tabs(elem_id="tabs"):
                     with gr.Tab("Chat", id="chat", elem_id="chat-tab"):
-                        chat_panel(shared)
+                        chat_panel(shared, chats)
                     with gr.Tab("Models", id="models", elem_id="models-tab"):
                         models_tab(shared)
                     with gr.Tab("Side by side", id="beside", elem_id="beside-tab") as tab:
@@ -40,6 +40,7 @@ def blocks(users: Users, mcp: Mcp | None = None) -> gr.Blocks:
     # The default limit is one of each event at a time, so that a second user's answer would wait for the first one's.
     page.queue(default_concurrency_limit=32, max_size=512)
     _rest(page)
+    _tell_no_progress(page)
     return page
 
 
@@ -48,3 +49,12 @@ def _rest(page: gr.Blocks) -> None:
     queue = page._queue  # Gradio has no setting for it; one that names it otherwise works all the same
     if hasattr(queue, "sleep_when_free"):
         queue.sleep_when_free = 0.02
+
+
+def _tell_no_progress(page: gr.Blocks) -> None:
+    """Where Gradio's own progress is only hidden, with each change of any event's status the browser copies all that
+    each component has which any event has changed so far: ten times a second while an answer comes.
+    """
+    for event in page.fns.values():
+        if event.show_progress == "hidden":
+            event.show_progress_on = []

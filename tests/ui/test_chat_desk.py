@@ -122,8 +122,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Held:
 def desk() -> Desk:
     views: list[View] = []
     with pytest.MonkeyPatch.context() as patch, gr.Blocks():
-        patch.setattr("ggufrun.ui.chat.panel._listen", lambda view, _: views.append(view))
-        chat_panel(Shared.made(Users()))
+        patch.setattr("ggufrun.ui.chat.panel._listen", lambda view, *_: views.append(view))
+        chat_panel(Shared.made(Users()), gr.HTML(js_on_load="trigger('open'); trigger('gone')"))
     return Desk(views[0])
 
 

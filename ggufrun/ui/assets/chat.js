@@ -70,12 +70,30 @@
     for (const each of said.querySelectorAll(".branch, .deeds")) if (!kept.has(each)) each.remove();
   };
 
+  // What was open is pale from the click on another chat's name until that one is here, or cannot be.
+  const PATIENCE_MS = 10e3;
+  let wanted = null, patience = 0;
+  const arrived = () => {
+    clearTimeout(patience);
+    wanted = null;
+    document.getElementById("scroll")?.classList.remove("leaving");
+    document.dispatchEvent(new CustomEvent("ggufrun:opened", { detail: facts.chat ?? "" }));
+  };
+  document.addEventListener("ggufrun:wanted", ({ detail }) => {
+    if (wanted === null && detail === (facts.chat ?? "")) return arrived();
+    wanted = detail;
+    document.getElementById("scroll")?.classList.add("leaving");
+    clearTimeout(patience);
+    patience = setTimeout(arrived, PATIENCE_MS);
+  });
+
   const learn = () => {
     const text = document.querySelector("#facts [data-facts]")?.dataset.facts ?? "";
     if (!text || text === known) return;
     const before = facts;
     known = text;
     facts = JSON.parse(text);
+    if (wanted !== null && facts.opens !== before.opens && ["", wanted].includes(facts.chat)) arrived();
     if (facts.chat !== before.chat || (facts.run && facts.run !== before.run)) stuck = true;
     const address = new URL(location.href);
     if (facts.chat) address.searchParams.set("chat", facts.chat);

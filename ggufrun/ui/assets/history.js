@@ -3,7 +3,7 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
   const at = (selector) => element.querySelector(selector);
   const list = at(".h-list"), find = at(".h-find"), said = at(".h-said"), files = at("#import-file");
   const PAGE = 60, MORE = 140, EVERY_MS = 4000, LARGEST = 60e6;
-  let chats = [], more = false, mark = "", most = PAGE, open = props.opened, asked = 0, day = "", focused = "";
+  let chats = [], more = false, mark = "", most = PAGE, open = props.opened, asked = 0, day = "", focused = "", waits = false;
 
   // --- what is asked of the server
 
@@ -119,9 +119,12 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
     if (chat || !open) document.title = chat ? titled(chat) + " · ggufrun" : "ggufrun";
   };
 
+  // The name is marked at once. What the chat shows then is what holds, whichever was chosen last.
   const go = (id) => {
     open = id;
+    waits = true;
     show();
+    document.dispatchEvent(new CustomEvent("ggufrun:wanted", { detail: id }));
     trigger(events.open, { id });
     document.querySelector("#tabs [role=tab][data-tab-id=chat]:not(.selected)")?.click();
     if (!window.ggufrun.wide.matches) window.ggufrun.turn("history", false);
@@ -280,8 +283,13 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
 
   // --- what others do: this page's parts, other tabs, other programs
 
+  document.addEventListener("ggufrun:opened", ({ detail }) => {
+    open = detail;
+    waits = false;
+    show();
+  });
   watch(["opened", "changed"], () => {
-    open = props.opened;
+    if (!waits) open = props.opened;
     show();
     refresh();
   });

@@ -17,6 +17,7 @@ from ggufrun.ui.errors import ApiError, warn
 from ggufrun.ui.settings.tab_settings import TabSettings
 
 _GONE: Final = "This chat is not here: it was deleted, or it is another user's."
+_DELETED: Final = "The chat that was open here has been deleted, in another tab or by another program."
 
 
 class Opening:
@@ -32,9 +33,22 @@ class Opening:
             async for update in self.opened(chat, tab, request):
                 yield update
 
+    async def asked(self, event: gr.EventData, tab: Tab, request: gr.Request) -> Updates:
+        """One was chosen in the list of chats."""
+        async for update in self.opened(str(event.id), tab, request):
+            yield update
+
+    @to_the_end
+    async def gone(self, event: gr.EventData, tab: Tab, request: gr.Request) -> Updates:
+        """The list has noticed it; what has been opened since then stays."""
+        if event.id and tab.wanted == event.id:
+            warn(_DELETED, "Chat deleted")
+            async for update in self.opened("", tab, request):
+                yield update
+
     @to_the_end
     async def opened(self, chat: str, tab: Tab, request: gr.Request) -> Updates:
-        """`shared.chat` has changed: by this part itself, or by the list of chats. The last one holds."""
+        """The last one that was asked for holds."""
         if chat == tab.wanted:
             return
         tab.wanted = chat

@@ -28,7 +28,8 @@ _EDITED: Final = "(_, ...more) => [window.ggufrunSeen.edited(), ...more]"
 _LONGEST_PASTE: Final = 10_000_000  # what is longer would become a file, unasked
 
 
-def chat_panel(shared: Shared) -> None:
+def chat_panel(shared: Shared, chats: gr.HTML) -> None:
+    """`chats`: the list of them, which has one opened, or says that it is gone."""
     with gr.Column(elem_id="scroll"):
         said = _chatbot("said", placeholder=READY, editable="user", examples=[{"text": each} for each in _EXAMPLES])
         running = _chatbot("running")
@@ -48,7 +49,7 @@ def chat_panel(shared: Shared) -> None:
     tab = gr.State(Tab())
     context_panel(shared, ask, tab)
     facts = gr.HTML(elem_id="facts", js_on_load=_ON_LOAD, apply_default_css=False)
-    _listen(View(said, running, meter, facts, ask, gr.State(0), shared), tab)
+    _listen(View(said, running, meter, facts, ask, gr.State(0), shared), tab, chats)
 
 
 def _chatbot(elem_id: str, **more: Any) -> gr.Chatbot:
@@ -70,7 +71,7 @@ def _chatbot(elem_id: str, **more: Any) -> gr.Chatbot:
     )
 
 
-def _listen(view: View, tab: gr.State) -> None:
+def _listen(view: View, tab: gr.State, chats: gr.HTML) -> None:
     shared, desk = view.shared, Desk(view)
     # As many at once as there are tabs: each answer is one. A second one of the same tab is told that there is one.
     answers: dict[str, Any] = {
@@ -92,7 +93,8 @@ def _listen(view: View, tab: gr.State) -> None:
     view.said.retry(desk.again, asked, **told_so)
     view.facts.click(desk.deed, asked[1:], **answers)  # `seen` is in the event
     shared.results.change(desk.results, [shared.results, *asked], **answers)
-    shared.chat.change(desk.opening.opened, [shared.chat, tab], **answers)
+    chats.open(desk.opening.asked, tab, **answers)
+    chats.gone(desk.opening.gone, tab, **answers)
     shared.settings_changed.change(desk.heard, [shared.settings, tab], None, **told)
     shared.left_out.change(desk.faded, [shared.left_out, tab], view.facts, **told)
     gr.on(None, desk.opening.loaded, [tab], **answers)

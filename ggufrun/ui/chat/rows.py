@@ -10,6 +10,7 @@ from ggufrun.ui.ask.files import from_part
 from ggufrun.ui.chat.conversation import Said
 from ggufrun.ui.chat.markup import fenced, inline, tame
 from ggufrun.ui.chat.pictures import Pictures
+from ggufrun.ui.chat.pieces import pieces
 from ggufrun.ui.chat.verdict import is_cut, verdict
 
 Bubble = dict[str, Any]
@@ -85,7 +86,11 @@ class _Drawing:
                 yield Row(message.id, "text", _bubble(message.role, tame(part["text"])), at)
 
     def _text(self, message: Said, text: str) -> Iterator[Row]:
-        if self.schema is None or self.running or message.role != "assistant":
+        if self.running:
+            for piece in pieces(text):
+                yield Row(message.id, "text", _bubble(message.role, tame(piece)))
+            return
+        if self.schema is None or message.role != "assistant":
             yield Row(message.id, "text", _bubble(message.role, tame(text)))
             return
         pretty = _json(text)

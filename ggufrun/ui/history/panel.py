@@ -8,16 +8,15 @@ from typing import Any, Final
 import gradio as gr
 
 from ggufrun.ui import assets
-from ggufrun.ui.errors import warn
 from ggufrun.ui.history.desk import desk
 from ggufrun.ui.shared import Shared
 
 # Gradio finds the names of a component's own events in this text.
 _ON_LOAD: Final = "ggufrun.chats(element, trigger, props, server, watch, {open: 'open', gone: 'gone'})"
-_GONE: Final = "The chat that was open here has been deleted, in another tab or by another program."
 
 
-def history_panel(shared: Shared) -> None:
+def history_panel(shared: Shared) -> gr.HTML:
+    """Which chat is to be opened, and which one is gone, are its events `open` and `gone`: the chat listens to them."""
     chats = gr.HTML(
         html_template=assets.text("history.html"),
         js_on_load=_ON_LOAD,
@@ -28,23 +27,9 @@ def history_panel(shared: Shared) -> None:
         changed="",
     )
     quick: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
-    # By the queue: outside of it Gradio tells nobody that a state has changed.
-    chats.open(_asked, None, shared.chat, concurrency_limit=None, **quick)
-    chats.gone(_gone, shared.chat, shared.chat, concurrency_limit=None, **quick)
     heard = [shared.chat.change, shared.chats_changed.change]
     gr.on(heard, _told, [shared.chat, shared.chats_changed], chats, queue=False, **quick)
-
-
-def _asked(event: gr.EventData) -> str:
-    return str(event.id)
-
-
-def _gone(chat: str, event: gr.EventData) -> str:
-    """The list has noticed it; what has been opened since then stays."""
-    if chat != event.id:
-        return chat
-    warn(_GONE, "Chat deleted")
-    return ""
+    return chats
 
 
 def _told(chat: str, changed: int) -> gr.HTML:
