@@ -17,6 +17,7 @@ from openai import OpenAI
 
 from tests.api.served import serving
 from tests.program import at_home
+from tests.warm_server import Process
 
 START_S = 120.0
 END_S = 60.0
@@ -39,7 +40,7 @@ class Front:
     """A running one. `said`: the lines of its standard error so far."""
 
     address: str
-    process: "subprocess.Popen[str]"
+    process: Process
     said: list[str]
     home: Path
 
@@ -71,7 +72,7 @@ def front(home: Path, *options: str, settings: str = "", **environment: str) -> 
     """`settings`: its ggufrun.toml. It is ended with SIGTERM."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "ggufrun.toml").write_text(settings, encoding="utf-8")
-    with serving(["--no-ui", *options], home, **environment) as (process, address, said):
+    with serving(["--no-ui", *options], home, warm=True, **environment) as (process, address, said):
         yield Front(address, process, said, home)
 
 
