@@ -171,7 +171,8 @@ def main() -> None:
     print(f"| quantity | way | {heads.strip()}\n|---|---|{'---:|' * len(CHUNKS)}")
     for name, ways in found[CHUNKS[0]].items():
         for way in ways:
-            print(f"| {name} | {way} | {' | '.join(f'{found[chunks][name][way]:.1f}' for chunks in CHUNKS)} |")
+            figures = (found[chunks][name].get(way, float("nan")) for chunks in CHUNKS)
+            print(f"| {name} | {way} | {' | '.join(f'{figure:.1f}' for figure in figures)} |")
     print("left out on each side:", *(f"{chunks}: {tail(chunks):.4f}" for chunks in CHUNKS))
 
 
