@@ -8,7 +8,7 @@ from ggufrun.ui.chat.pieces import LEAST, pieces
 from ggufrun.ui.chat.rows import rows
 from tests.api.served import Served
 from tests.ui.browser import Tab
-from tests.ui.talking import ask, endless, opened, stop, until_running
+from tests.ui.talking import ENDLESS, ask, imported, opened, stop, until_running
 
 LONG = "Some words about it. " * (LEAST // 20)
 
@@ -59,14 +59,17 @@ def test_only_a_running_answer_is_in_pieces() -> None:
 
 
 def test_the_browser_keeps_what_is_finished(demo: Served, user: Tab) -> None:
-    page = opened(user, endless(demo.client))
+    said = ("This is message 0.", "This is message 1.")  # the model goes on with one such message below the other
+    roles = ("user", "assistant")
+    messages = [{"role": role, "content": text} for role, text in zip(roles, said, strict=True)]
+    page = opened(user, imported(demo.client, messages, settings=ENDLESS))
     ask(page, "Go on.")
     until_running(page)
     row = page.locator("#running .message-row")
     expect(row.nth(1)).to_be_visible()
     page.evaluate("() => { window.kept = document.querySelector('#running .message-row .md').firstElementChild; }")
-    said = row.first.inner_text()
+    shown = row.first.inner_text()
     expect(row.nth(2)).to_be_visible()
-    assert page.evaluate("() => window.kept.isConnected") and row.first.inner_text() == said
+    assert page.evaluate("() => window.kept.isConnected") and row.first.inner_text() == shown
     stop(page)
     expect(page.locator("#said [data-testid=bot]")).to_have_count(2)

@@ -3,7 +3,7 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
   const at = (selector) => element.querySelector(selector);
   const list = at(".h-list"), find = at(".h-find"), said = at(".h-said"), files = at("#import-file");
   const PAGE = 60, MORE = 140, EVERY_MS = 4000, LARGEST = 60e6;
-  let chats = [], more = false, mark = "", most = PAGE, open = props.opened, asked = 0, day = "", focused = "", waits = false;
+  let chats = [], more = false, mark = "", most = PAGE, open = props.opened, asked = 0, day = "", focused = "", waits = false, turn = 0;
 
   // --- what is asked of the server
 
@@ -125,7 +125,7 @@ window.ggufrun.chats = (element, trigger, props, server, watch, events) => {
     waits = true;
     show();
     document.dispatchEvent(new CustomEvent("ggufrun:wanted", { detail: id }));
-    trigger(events.open, { id });
+    trigger(events.open, { id, turn: ++turn }); // they may come to the server in another order
     document.querySelector("#tabs [role=tab][data-tab-id=chat]:not(.selected)")?.click();
     if (!window.ggufrun.wide.matches) window.ggufrun.turn("history", false);
     if (!id) setTimeout(() => document.querySelector("#ask textarea")?.focus(), 50);

@@ -33,10 +33,13 @@ class Opening:
             async for update in self.opened(chat, tab, request):
                 yield update
 
+    @to_the_end
     async def asked(self, event: gr.EventData, tab: Tab, request: gr.Request) -> Updates:
-        """One was chosen in the list of chats."""
-        async for update in self.opened(str(event.id), tab, request):
-            yield update
+        """One was chosen in the list of chats. Of quick clicks the last holds, in whatever order they come."""
+        if event.turn > tab.click:
+            tab.click = event.turn
+            async for update in self.opened(str(event.id), tab, request):
+                yield update
 
     @to_the_end
     async def gone(self, event: gr.EventData, tab: Tab, request: gr.Request) -> Updates:

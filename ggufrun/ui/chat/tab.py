@@ -30,6 +30,7 @@ class Tab:
         self.conversation = Conversation()
         self.shown: Sequence[Row] = ()  # of the finished messages
         self.wanted = ""  # the chat that was last asked for: it is shown once it is here
+        self.click = 0  # the number of the click that has asked for it, as the browser counts them
         self.asked: Asked = ("", ())  # what stood in the box when it was last sent
         self.taken = Taken()
         self.opens = 0  # how often another chat was opened
