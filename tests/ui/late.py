@@ -5,20 +5,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Request, Route
 
 EVENTS: Final = re.compile("/gradio_api/(queue/join|run/)")
-UPLOADS: Final = re.compile("/gradio_api/upload")
+UPLOADS: Final = re.compile(r"/gradio_api/upload(\?|$)")
 
 
 @contextmanager
-def late(page: Page, kind: re.Pattern[str] = EVENTS) -> Iterator[Callable[[], None]]:
-    """What is asked for within this is held, until what it gives is called."""
+def late(page: Page, kind: re.Pattern[str] = EVENTS, words: str = "") -> Iterator[Callable[[], None]]:
+    """What is asked for within this, with these words in it, is held until what it gives is called."""
     held: list[Route] = []
     holds = True
 
+    def is_meant(request: Request) -> bool:
+        return kind.search(request.url) is not None and (not words or words in (request.post_data or ""))
+
     def take(route: Route) -> None:
-        if holds:
+        if holds and is_meant(route.request):
             held.append(route)
         else:
             route.continue_()
@@ -29,6 +32,6 @@ def late(page: Page, kind: re.Pattern[str] = EVENTS) -> Iterator[Callable[[], No
         page.unroute(kind)
 
     page.route(kind, take)
-    with page.expect_request(kind):
+    with page.expect_request(is_meant):
         yield arrive
     holds = False

@@ -144,7 +144,7 @@ def test_what_is_done_as_another_chat_comes_is_not_done_there(user: Tab, demo: S
         run = stored(demo.client, first)["run"]
         demo.client.post(f"{CHATS}/{second}/runs", json={"message": {"content": "And you."}}).raise_for_status()
     before = [stored(demo.client, each)["messages"] for each in (first, second)]
-    with late(page) as arrives:
+    with late(page, words='"opens"') as arrives:
         match deed:
             case "edit":
                 edit(page, 0, "Good evening.")

@@ -112,7 +112,8 @@ def test_a_file_that_comes_late_is_of_the_chat_where_it_was_chosen(user: Tab, se
     id = chat_of(server, "Too quick", "Hi", "Hello.")
     with late(page, UPLOADS) as arrives:
         attach(page, folder / "three.txt")
-    go_to(page, "Too quick", id)
+    page.get_by_role("navigation", name="Chats").get_by_text("Too quick").click()
+    page.wait_for_url(f"**chat={id}*")  # it is not counted before the file is there
     with page.expect_response(UPLOADS):
         arrives()
     expect(page.locator("#ask .delete-button")).to_have_count(0)

@@ -301,6 +301,8 @@ def test_what_is_clicked_is_done_to_the_call_that_was_seen(user: Tab, button: st
     expect(page.locator("#toolsend")).to_be_disabled()
     expect(page.locator("#mcpallowed")).to_be_hidden()
     expect(page.locator("#times input")).to_have_value("0")
+    # Gradio cancels what has no number yet, and the browser says that it cannot.
+    user.wrong[:] = [each for each in user.wrong if "status of 422" not in each]
 
 
 def test_a_tool_that_is_allowed_runs_by_itself_in_that_chat(user: Tab) -> None:

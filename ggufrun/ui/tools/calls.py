@@ -42,8 +42,8 @@ def calls_panel(shared: Shared) -> None:
     told = [*shown, shared.allowed_changed]
     run = panel.run.click(panel.ran, [*seen, shared.allowed], told, **_LONG)
     always = panel.always.click(panel.always_ran, [*seen, shared.allowed], told, **_LONG)
-    panel.refuse.click(panel.refused, seen, shown, **_QUICK)
-    panel.rest.click(panel.rest_refused, seen, shown, **_QUICK)
+    panel.refuse.click(panel.refused, seen, shown, **_LONG)  # queued: of others Gradio shows no note
+    panel.rest.click(panel.rest_refused, seen, shown, **_LONG)
     panel.answer.input(panel.wrote, seen, panel.send, trigger_mode="always_last", **_QUICK)
     panel.back.click(panel.moved(-1), seen, shown, **_QUICK)
     panel.forth.click(panel.moved(1), seen, shown, **_QUICK)
