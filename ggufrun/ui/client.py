@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ggufrun.ui.errors import ApiError
+from ggufrun.ui.api_error import ApiError
 from ggufrun.ui.known_keys import KnownKeys, Standing
 
 Json = Any

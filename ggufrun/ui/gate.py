@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ggufrun.ui.api_error import ApiError
 from ggufrun.ui.assets import text
 from ggufrun.ui.client import Server
-from ggufrun.ui.errors import ApiError
 from ggufrun.ui.fetching import Foreign, without_addresses
 from ggufrun.ui.forwarded import forwarded
 from ggufrun.ui.known_keys import Standing

@@ -1,4 +1,4 @@
-"""Gradio behind the gate: the blocks as an application, with what browsers may do and who may see it."""
+"""Gradio's part of the page: the blocks as an application. Before it stands the `entrance`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,10 +10,8 @@ from starlette.types import ASGIApp
 
 from ggufrun.ui import assets
 from ggufrun.ui.blocks import blocks
-from ggufrun.ui.client import Server
 from ggufrun.ui.early import Early
-from ggufrun.ui.gate import Gate
-from ggufrun.ui.headers import PageHeaders
+from ggufrun.ui.entrance import Entrance
 from ggufrun.ui.measured.page import PATH, report_page
 from ggufrun.ui.theme import THEME
 from ggufrun.ui.tools.mcp import Mcp, Read, no_servers
@@ -23,9 +21,9 @@ LARGEST_FILE: Final = "50mb"
 
 
 def mounted(
-    server: Server, *, root_path: str = "", always_login: bool = False, mcp_servers: Read = no_servers
+    entrance: Entrance, *, root_path: str = "", mcp_servers: Read = no_servers
 ) -> Callable[[], AbstractAsyncContextManager[ASGIApp]]:
-    """Built already; it lives while the context does. `always_login`: nobody sees it without a key."""
+    """Built already; it lives while the context does. `entrance`: knows whose browsers come."""
     users, mcp = Users(), Mcp(mcp_servers)
     page = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     page.add_route(PATH, report_page(users), methods=["GET"])
@@ -47,16 +45,14 @@ def mounted(
         show_error=True,
         pwa=True,
     )
-    gate = Gate(Early(page), server, always=always_login)
-    users.are_of(server, gate.sessions.key_of)
+    users.are_of(entrance.server, entrance.key_of)
 
     @asynccontextmanager
     async def living() -> AsyncIterator[ASGIApp]:
         try:
             async with page.router.lifespan_context(page):
-                yield PageHeaders(gate)
+                yield Early(page)
         finally:
             await mcp.close()
-            await server.close()
 
     return living
