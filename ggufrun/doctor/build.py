@@ -10,6 +10,7 @@ from ggufrun.doctor.graphics import Drivers, SystemGpu
 from ggufrun.doctor.remedy import cpu_build, gpu_build, vendor_flag
 from ggufrun.errors import EngineError
 
+_NO_GPU: Final = ("CPU", "BLAS", "RPC")  # backends; a worker's GPU is another machine's
 _ANSWER_S: Final = 60.0  # a GPU's driver that wakes up may take its time
 _ENABLED: Final = re.compile(r"(\w+) = 1\b")
 # Builds say it by other names, or the feature comes with another one.
@@ -77,7 +78,7 @@ def _unseen(build: Build, gpus: tuple[SystemGpu, ...], drivers: Drivers) -> tupl
     vendor = min((gpu.vendor for gpu in gpus), key=("NVIDIA", "Apple", "AMD", "Intel").index)
     names = ", ".join(sorted({gpu.name for gpu in gpus if gpu.vendor == vendor}))
     level: Level = "note" if vendor == "Intel" else "warning"
-    if build.offload or any(name not in ("CPU", "BLAS") for name in build.backends):
+    if build.offload or any(name not in _NO_GPU for name in build.backends):
         says = (
             f"The system has {names}, and this llama.cpp could use a GPU ({', '.join(build.backends)}) but sees none."
         )

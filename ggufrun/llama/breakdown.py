@@ -14,7 +14,8 @@ from typing import Any, Final
 from llama_cpp import llama_cpp as ll
 
 from ggufrun.errors import CannotMeasure
-from ggufrun.llama.devices import devices, ggml
+from ggufrun.llama.devices import devices
+from ggufrun.llama.library import ggml
 
 _SYMBOL: Final = "_Z26llama_get_memory_breakdownPK13llama_context"
 _LIBSTDCXX: Final = "_ZSt18_Rb_tree_incrementPKSt18_Rb_tree_node_base"  # its std::map needs this

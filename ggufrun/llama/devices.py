@@ -2,17 +2,12 @@
 
 import ctypes
 import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-from llama_cpp import llama_cpp as ll
 
 from ggufrun.errors import OptionError
 from ggufrun.llama import library
+from ggufrun.llama.library import ggml
 
 _CPU, _INTEGRATED = 0, 2  # ggml_backend_dev_type
 _TENSOR_HINT = 'Write it as "regex=buffer type".'
@@ -95,26 +90,3 @@ def _device(handle: int) -> Device:
     }
     kind = ggml("ggml_backend_dev_type", ctypes.c_int, ctypes.c_void_p)(handle)
     return Device(text["name"], text["description"], handle, kind == _CPU, free.value, total.value, kind == _INTEGRATED)
-
-
-@cache
-def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """A function of ggml that the binding does not offer.
-
-    Looked up through libllama, whose dependencies are searched too: opening libggml's file by another of its names
-    would load a second copy, with an empty registry. Windows searches one library at a time and has one name for each.
-    """
-    for library_ in _libraries():
-        if hasattr(library_, name):
-            function = library_[name]  # a new object each time, so that nobody else's prototype is changed
-            function.restype, function.argtypes = result, list(arguments)
-            return function
-    raise OSError(f"llama.cpp's libraries have no {name}")
-
-
-@cache
-def _libraries() -> tuple[ctypes.CDLL, ...]:
-    if sys.platform != "win32":
-        return (ll._lib,)
-    folder = Path(ll.__file__).parent / "lib"
-    return (ll._lib, *(ctypes.CDLL(str(folder / name)) for name in ("ggml.dll", "ggml-base.dll")))

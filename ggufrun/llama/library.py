@@ -3,17 +3,22 @@
 Importing `llama_cpp.llama_cpp` also runs its package's `__init__` (the high-level API, 0.1 s); nothing of it is used.
 """
 
+import ctypes
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from llama_cpp import llama_cpp as ll
 
 log = logging.getLogger(__name__)
+
+_GPU, _INTEGRATED = 1, 2  # ggml_backend_dev_type
 
 # ggml_log_level. llama.cpp warns on every load; what makes a load fail goes into the exception's message.
 _WARN, _ERROR, _CONTINUED = 3, 4, 5
@@ -85,6 +90,35 @@ def system_info() -> str:
 
 
 def supports_gpu() -> bool:
-    """Whether this build of llama.cpp found a device that layers can be offloaded to."""
+    """Whether there is a device that layers can be offloaded to, a connected worker's included.
+
+    llama.cpp's own answer is also yes where RPC is compiled in and nobody is connected.
+    """
     start()
-    return bool(ll.llama_supports_gpu_offload())
+    if not ll.llama_supports_gpu_offload():
+        return False
+    by_type = ggml("ggml_backend_dev_by_type", ctypes.c_void_p, ctypes.c_int)
+    return any(by_type(kind) for kind in (_GPU, _INTEGRATED))
+
+
+@cache
+def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A function of ggml that the binding does not offer.
+
+    Looked up through libllama, whose dependencies are searched too: opening libggml's file by another of its names
+    would load a second copy, with an empty registry. Windows searches one library at a time and has one name for each.
+    """
+    for library_ in _libraries():
+        if hasattr(library_, name):
+            function = library_[name]  # a new object each time, so that nobody else's prototype is changed
+            function.restype, function.argtypes = result, list(arguments)
+            return function
+    raise OSError(f"llama.cpp's libraries have no {name}")
+
+
+@cache
+def _libraries() -> tuple[ctypes.CDLL, ...]:
+    if sys.platform != "win32":
+        return (ll._lib,)
+    folder = Path(ll.__file__).parent / "lib"
+    return (ll._lib, *(ctypes.CDLL(str(folder / name)) for name in ("ggml.dll", "ggml-base.dll")))

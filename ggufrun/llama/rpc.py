@@ -10,7 +10,8 @@ from functools import cache
 
 from ggufrun.errors import OptionError
 from ggufrun.llama import rpc_library
-from ggufrun.llama.devices import devices, ggml
+from ggufrun.llama.devices import devices
+from ggufrun.llama.library import ggml
 
 
 def connect(endpoints: Sequence[str]) -> list[int]:

@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 
 from ggufrun.errors import OptionError
 from ggufrun.llama import library
-from ggufrun.llama.devices import ggml
+from ggufrun.llama.library import ggml
 
 ABOUT: Final = "about.json"  # beside the add-on: the protocol that it speaks
 BACKEND: Final = b"RPC"

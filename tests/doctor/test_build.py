@@ -1,5 +1,7 @@
 """What is said of a llama.cpp build on a machine, and which one to install instead."""
 
+from dataclasses import replace
+
 import pytest
 
 from ggufrun.doctor.asking import ChildFailed
@@ -35,6 +37,11 @@ def test_a_gpu_that_a_build_for_the_processor_does_not_use() -> None:
     assert "RTX 4090" in finding.says
     assert f"--extra-index-url {INDEX}/cu124" in finding.next
     assert 'CMAKE_ARGS="-DGGML_CUDA=on"' in finding.next
+
+
+def test_rpc_is_no_way_to_use_a_gpu() -> None:
+    finding = judged(replace(build(), backends=("RPC", "CPU")), RTX, DRIVER)
+    assert "was built without" in finding.says and "--extra-index-url" in finding.next
 
 
 def test_a_gpu_without_a_driver() -> None:

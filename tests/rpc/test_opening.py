@@ -21,8 +21,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_without_a_gpu_here_the_output_is_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ggufrun.llama.library.supports_gpu", lambda: True)  # as a build with RPC says
+def test_without_a_gpu_here_the_output_is_the_processors() -> None:
     assert with_output_here(SHARED) == {**SHARED, "override_tensors": (OUTPUT_HERE,)}
 
 
