@@ -1,6 +1,6 @@
 """Real shapes on a graphics card: is memory what was foreseen, is the speed what the card allows, does all of it work?
 
-usage: python -m benchmarks.gpu [--out DIR] [--seconds 270] [--only NAME,NAME] [--llama-bench FILE] [--tiny]
+usage: python -m benchmarks.gpu [--out DIR] [--seconds 270] [--only NAME,NAME] [--llama-bench FILE] [--second] [--tiny]
 Each step is a process of its own with a time limit, the most telling first; what time does not suffice for is left
 out. Writes results.jsonl and report.md. --tiny: models of a few MB, which also a machine without a card computes.
 """
@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,7 @@ class Step:
     more: tuple[str, ...] = ()
     before: tuple[str, ...] = ()  # arguments in front of the file
     limit_s: float = 60.0
+    least_s: float = LEAST_S  # with less left, it is not begun
 
 
 def memory(kind: str, name: str = "", *more: str, limit_s: float = 60.0) -> Step:
@@ -74,14 +76,32 @@ def steps(speed: tuple[str, ...]) -> tuple[Step, ...]:
     )
 
 
-def tiny_steps(speed: tuple[str, ...]) -> tuple[Step, ...]:
+def second_steps(speed: tuple[str, ...]) -> tuple[Step, ...]:
+    """What the first run had no time for; short ones go first, while the large files are written."""
+    shallow = ("--depth", "0")
+    return (
+        program("agreement", "ministral-3b", 30),
+        program("embeddings", "ministral-3b", 20),
+        program("vision", "ministral-3b", 30),
+        Step("speed-small-24b", "speed", "small-24b", speed, limit_s=65),
+        Step("speed-small4-4", "speed", "small4-4", speed, limit_s=45),
+        program("suite", "ministral-3b", 75),
+        program("rpc", "ministral-3b", 30),
+        program("doctor", "ministral-3b", 30),
+        memory("gemma-1b", "", *shallow, limit_s=25),
+        memory("ministral-3b", "", "--cases", "4k,32k,32k-q8,8k-off", *shallow, limit_s=25),
+        replace(memory("medium-q3", "", "--cases", "32k,128k-q8", *shallow, limit_s=100), least_s=50),
+        Step("speed-medium-q3", "speed", "medium-q3", speed[:1], limit_s=60, least_s=35),
+    )
+
+
+def tiny(table: Sequence[Step]) -> tuple[Step, ...]:
     """The same parts, with models of the tests' sizes."""
     small = {"small-24b": "dense", "small4-4": "experts", "medium-4": "dense", "gemma-1b": "sliding"}
     found = {}
-    for step in steps(speed):
-        kind = small.get(step.kind, "dense")
+    for step in table:
         more = ("--cases", "4k,32k-q8,8k-off", *step.more) if step.module == "memory" else step.more
-        found[step.name] = Step(step.name, step.module, kind, more, step.before, step.limit_s)
+        found[step.name] = replace(step, kind=small.get(step.kind, "dense"), more=more)
     return tuple(found.values())
 
 
@@ -93,9 +113,9 @@ def whole_medium(speed: tuple[str, ...]) -> tuple[Step, ...]:
     )
 
 
-def run(step: Step, path: Path, out: Path, limit_s: float, tiny: bool) -> None:
+def run(step: Step, path: Path, out: Path, limit_s: float, small: bool) -> None:
     command = [sys.executable, "-m", f"benchmarks.gpu.{step.module}", *step.before, str(path), str(out), *step.more]
-    env = os.environ | ({"GGUFRUN_GPU_TINY": "1", "OMP_WAIT_POLICY": "passive"} if tiny else {})
+    env = os.environ | ({"GGUFRUN_GPU_TINY": "1", "OMP_WAIT_POLICY": "passive"} if small else {})
     start, code = time.perf_counter(), "late"
     with (out / "steps.log").open("ab") as log:
         log.write(f"\n==== {step.name}: {' '.join(command[1:])}\n".encode())
@@ -108,21 +128,22 @@ def run(step: Step, path: Path, out: Path, limit_s: float, tiny: bool) -> None:
     note(out, "step", name=step.name, code=code, seconds=round(time.perf_counter() - start, 2))
 
 
-def measure(chosen: Sequence[Step], out: Path, seconds: float, tiny: bool) -> None:
+def measure(chosen: Sequence[Step], out: Path, seconds: float, small: bool) -> None:
     end = time.monotonic() + seconds
     kinds = tuple(dict.fromkeys(step.kind for step in chosen))
     last = {step.kind: step.name for step in chosen}
     with Files(kinds, out, roomy_folder()) as files:
         for step in chosen:
             left = end - time.monotonic()
-            if left < LEAST_S:
-                note(out, "left out", name=step.name)
+            if left < step.least_s:
+                note(out, "left out", name=step.name, left_s=round(left))
                 continue
-            path = files.path(step.kind, max(WRITING_S, step.limit_s))
+            path = files.path(step.kind, min(left, max(WRITING_S, step.limit_s)))
             if path is None:
                 note(out, "left out", name=step.name, why="its file was not written")
                 continue
-            run(step, path, out, min(step.limit_s, end - time.monotonic()), tiny)
+            with files.paused() if step.module == "speed" else nullcontext():
+                run(step, path, out, min(step.limit_s, max(1.0, end - time.monotonic())), small)
             (out / "report.md").write_text(report(notes(out)), "utf-8")
             if last[step.kind] == step.name:
                 files.forget(step.kind)
@@ -146,12 +167,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="steps by name, or the shapes: " + ", ".join(SHAPES))
     parser.add_argument("--llama-bench", default="", metavar="FILE", help="llama.cpp's own program, to compare")
     parser.add_argument("--medium", action="store_true", help="only the whole Medium 3.5: 80 GB of card, 64 of RAM")
+    parser.add_argument("--second", action="store_true", help="what 270 seconds did not suffice for, and llama-bench")
     parser.add_argument("--tiny", action="store_true", help="models of a few MB")
     asked = parser.parse_args()
     out: Path = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     speed = (str(copied(out)), *filter(None, [asked.llama_bench]))
-    table = whole_medium(speed) if asked.medium else tiny_steps(speed) if asked.tiny else steps(speed)
+    table = whole_medium(speed) if asked.medium else second_steps(speed) if asked.second else steps(speed)
+    if asked.tiny:
+        table = tiny(table)
     only = set(filter(None, asked.only.split(",")))
     chosen = [step for step in table if not only or only & {step.name, step.kind}]
     measure(chosen, out, asked.seconds, asked.tiny)

@@ -1,12 +1,14 @@
 """The models' files while a run needs them: written one after another beside the measuring, in memory where it fits."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -50,6 +52,18 @@ class Files:
         """Once it is written; None where that takes too long, or failed."""
         path = self._path(kind)
         return path if self._there[kind].wait(patience_s) and path.is_file() else None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is written within the block: what is timed there has the memory for itself."""
+        child = self._child
+        if child is not None and child.poll() is None:
+            child.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if child is not None and child.poll() is None:
+                child.send_signal(signal.SIGCONT)
 
     def forget(self, kind: str) -> None:
         self._path(kind).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """One model on the card: what was foreseen, what llama.cpp's buffers are, and what the driver says is in use.
 
-usage: python -m benchmarks.gpu.memory FILE OUT [--cases NAME,NAME] [--layers N] [--override RE=TYPE]
+usage: python -m benchmarks.gpu.memory FILE OUT [--cases NAME,NAME] [--layers N] [--override RE=TYPE] [--depth S]
 Lines: "load" (seconds, and the card's memory step by step), then "memory" for each case.
 """
 
@@ -66,6 +66,7 @@ class Bench:
     pinned: ModelOverrides
     base: ModelSettings
     out: Path
+    depth_s: float = DEEP_S
 
     def plan(self, case: Case, measure: Probe | None) -> Plan:
         pinned = ModelOverrides(**{**self.pinned, **case.knobs})
@@ -111,7 +112,7 @@ def on_gpus(found: Sizes) -> int:
     return sum(sum(amounts.values()) for name, amounts in found.items() if name != "RAM")
 
 
-def work(backend: LlamaBackend, case: Case) -> Iterator[tuple[str, float]]:
+def work(backend: LlamaBackend, case: Case, depth_s: float = DEEP_S) -> Iterator[tuple[str, float]]:
     """Prompts and answers as the engine computes them: the name of each kind once it is done, and its seconds."""
     rng = np.random.default_rng(0)
 
@@ -133,15 +134,16 @@ def work(backend: LlamaBackend, case: Case) -> Iterator[tuple[str, float]]:
     decode(Run(0, at + 4, rows(1), outputs=1))
     yield "row", time.perf_counter() - start
     many = min(8, backend.limits.sequences)
-    for step in range(4):
+    for step in range(4):  # the last one is timed
+        start = time.perf_counter()
         decode(*(Run(seq, at + 5 + step if seq == 0 else step, rows(1), outputs=1) for seq in range(many)))
-    yield f"{many} rows", 0.0
-    if case.deep:
+    yield f"{many} rows", time.perf_counter() - start
+    if case.deep and depth_s:
         for seq in range(1, many):
             backend.truncate(seq, 0)
         at, start = at + 9, time.perf_counter()
         begun = at
-        while at + backend.limits.batch <= backend.limits.context and time.perf_counter() - start < DEEP_S:
+        while at + backend.limits.batch <= backend.limits.context and time.perf_counter() - start < depth_s:
             decode(Run(0, at, rows(backend.limits.batch), outputs=1))
             at += backend.limits.batch
         yield f"depth {at}, {(at - begun) / (time.perf_counter() - start):.0f} tok/s", time.perf_counter() - start
@@ -171,7 +173,7 @@ def measure(bench: Bench, model: Model, name: str, case: Case, foreseen: Foresee
     try:
         real, steps = real_sizes(backend), {"context": used()}
         seconds = {}
-        for kind, took in work(backend, case):
+        for kind, took in work(backend, case, bench.depth_s):
             seconds[kind], steps[kind] = round(took, 4), used()
         peak = max((step for step in steps.values() if step is not None), default=None)
         beyond = None if peak is None or empty is None else peak - empty - on_gpus(real)
@@ -189,6 +191,7 @@ def main() -> None:
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--layers", type=int, default=999)
     parser.add_argument("--override", action="append", default=[])
+    parser.add_argument("--depth", type=float, default=DEEP_S, metavar="S", help="how long deep cases are read; 0: not")
     asked = parser.parse_args()
     header = read_header(asked.file)
     # What is mapped has a buffer type of its own, which llama.cpp's account cannot be read with.
@@ -201,7 +204,7 @@ def main() -> None:
     empty = used()
     with Probe() as probe:
         subject = Subject(asked.file, (header,), asked.file.stem)
-        bench = Bench(subject, machine_here(probe.devices()), pinned, base, asked.out)
+        bench = Bench(subject, machine_here(probe.devices()), pinned, base, asked.out, asked.depth)
         foreseen = {name: found for name, case in cases.items() if (found := foresee(bench, name, case, probe))}
         for measured in (probe, None):
             free = make_plan(subject, bench.machine, Wishes(), measured)

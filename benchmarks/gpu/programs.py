@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,11 +54,22 @@ def doctor(path: Path, out: Path) -> None:
 
 
 def suite(path: Path, out: Path) -> None:
-    """The suite's own check, which needs a card. It skips where there is none."""
-    command = [sys.executable, "-m", "pytest", "tests/fit/test_exact.py", "-k", "gpu", "-q", "-rs"]
-    command += ["-p", "no:cacheprovider"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
-    note(out, "suite", code=done.returncode, said=done.stdout[-1500:])
+    """The suite's own check, which needs a card and skips without, then others that load models: onto the card here."""
+    _tests(out, "suite", 40, "tests/fit/test_exact.py", "-k", "gpu")
+    _tests(out, "suite, more", 30, "tests/llama/test_load.py", "tests/llama/test_breakdown.py",
+           "tests/fit/test_probe.py", "tests/llama/test_vision.py")  # fmt: skip
+
+
+def _tests(out: Path, part: str, limit_s: float, *which: str) -> None:
+    """What pytest says, as far as it comes within the limit."""
+    command = [sys.executable, "-m", "pytest", *which, "-q", "-rsf", "--tb=short", "-p", "no:cacheprovider"]
+    start, code = time.perf_counter(), "late"
+    said = out / f"{part.replace(', ', '-')}.txt"
+    with said.open("wb") as file, suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, timeout=limit_s, cwd=ROOT)
+        code = str(done.returncode)
+    seconds = round(time.perf_counter() - start, 2)
+    note(out, part, code=code, seconds=seconds, said=said.read_text("utf-8", "replace")[-1500:])
 
 
 def serve(path: Path, out: Path) -> None:

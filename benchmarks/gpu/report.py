@@ -1,6 +1,7 @@
 """The notes of a run as Markdown: memory, speed, and what else there was."""
 
 import json
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -61,7 +62,8 @@ def _speed(rows: Sequence[Row]) -> str:
         row = {
             key: value for row in rows if row["part"] == "speed" and row["file"] == file for key, value in row.items()
         }
-        peer, bound = of("peer", file) or of("bare", file), of("bound", file)
+        row |= _medians(rows, "turn", file)
+        peer, bound = _medians(rows, "peer", file) or of("bare", file), of("bound", file)
         planned = next((r["tok_s"] for r in rows if r["part"] == "plan" and r.get("file") == file and r["exact"]), None)
         ratio = round(row["tg128"] / peer["tg128"], 3) if peer.get("tg128") and row.get("tg128") else ""
         prompts = round(row["pp512"] / peer["pp512"], 3) if peer.get("pp512") and row.get("pp512") else ""
@@ -71,6 +73,13 @@ def _speed(rows: Sequence[Row]) -> str:
         lines.append((file.removesuffix(".gguf"), *ours, *theirs, *limits))
     titles = ("model", *keys, "alone pp512", "alone tg128", "ours / its pp", "ours / its tg", "bound", "ggufrun fit")
     return _table(titles, lines)
+
+
+def _medians(rows: Sequence[Row], part: str, file: str) -> Row:
+    """Of the two figures that the engine and llama-bench made in turn."""
+    found = {key: [row[key] for row in rows if row["part"] == part and row["file"] == file and key in row]
+             for key in ("pp512", "tg128")}  # fmt: skip
+    return {key: statistics.median(values) for key, values in found.items() if values}
 
 
 def _tight(rows: Sequence[Row]) -> str:
@@ -86,7 +95,7 @@ def _tight(rows: Sequence[Row]) -> str:
 
 def _rest(rows: Sequence[Row]) -> str:
     shown = ("written", "load", "unload", "plan", "serve", "rpc worker", "rpc", "agreement", "embeddings", "vision",
-             "suite", "doctor", "fit", "step", "left out")  # fmt: skip
+             "suite", "suite, more", "doctor", "fit", "turn", "peer", "step", "left out")  # fmt: skip
     return "\n".join(f"- {row['part']}: {json.dumps(row)[:700]}" for row in rows if row["part"] in shown)
 
 

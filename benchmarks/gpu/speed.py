@@ -28,10 +28,12 @@ from ggufrun.llama.vocabulary import LlamaVocabulary
 from ggufrun.settings import EngineSettings, ModelSettings
 from ggufrun.weights.header import Header, read_header
 
+ROUNDS: Final = 3
 PROMPT: Final = 512
 ANSWER: Final = 128
 DEPTH: Final = 4096  # tokens in the cache before an answer is timed again
-BENCH_S: Final = 60.0
+BENCH_S: Final = 30.0
+TURNS: Final = 2  # with llama-bench, one after the other
 STREAMS: Final = (8, 16)
 
 
@@ -96,8 +98,8 @@ def steps_alone(backend: LlamaBackend, words: tuple[int, ...]) -> float:
     return ANSWER / took
 
 
-def ours(path: Path, out: Path) -> None:
-    """A line for each figure, so that a limit of time loses only those that follow."""
+def ours(path: Path, out: Path, program: str) -> None:
+    """A line for each figure, so that a limit of time loses only those that follow. `program`: llama-bench, or ""."""
     settings = EngineSettings(parallel=max(STREAMS), drafting=False, share_prefixes=False)
     start = time.perf_counter()
     backend = LlamaBackend.load(ModelSettings(path, context=8192), settings, None)
@@ -106,28 +108,43 @@ def ours(path: Path, out: Path) -> None:
     words = tuple(np.random.default_rng(0).integers(100, backend.limits.vocabulary, DEPTH).tolist())
     generate(engine, words[:64], 8)  # warm
     measures: dict[str, tuple[int, Callable[[], float]]] = {
-        "tg128": (3, lambda: ANSWER / generate(engine, words[:1], ANSWER + 1)[1]),
-        "pp512": (3, lambda: PROMPT / generate(engine, words[:PROMPT], 1)[0]),
+        "tg128": (ROUNDS, lambda: ANSWER / generate(engine, words[:1], ANSWER + 1)[1]),
+        "pp512": (ROUNDS, lambda: PROMPT / generate(engine, words[:PROMPT], 1)[0]),
         **{f"tg128_x{count}": (2, partial(streams, engine, words, count)) for count in STREAMS},
         "steps_alone": (2, lambda: steps_alone(backend, words)),
         "pp4096": (1, lambda: DEPTH / generate(engine, words, 1)[0]),
         "tg128_deep": (1, lambda: ANSWER / generate(engine, words, ANSWER + 1)[1]),
     }
+    for turn in range(TURNS if program else 0):
+        for name in ("tg128", "pp512"):
+            rounds, measure = measures[name]
+            found = [round(measure(), 2) for _ in range(rounds)]
+            note(out, "turn", file=path.name, turn=turn, **{name: statistics.median(found), f"{name}_all": found})
+        peer(path, out, program, turn)
     for name, (rounds, measure) in measures.items():
         note(out, "speed", file=path.name, **{name: round(statistics.median(measure() for _ in range(rounds)), 2)})
     bare(backend, words, out, path.name)
     engine.close()
 
 
-def peers(path: Path, out: Path, program: str) -> None:
-    command = [program, "-m", str(path), "-p", str(PROMPT), "-n", str(ANSWER), "-r", "3", "-ngl", "999", "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=BENCH_S)
+def peer(path: Path, out: Path, program: str, turn: int) -> None:
+    """llama-bench, which loads the model once more."""
+    command = [program, "-m", str(path), "-p", str(PROMPT), "-n", str(ANSWER), "-r", str(ROUNDS), "-o", "json"]
+    command += ["-fa", "1", "-ngl", "99"]
+    start = time.perf_counter()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=BENCH_S)
+    except subprocess.TimeoutExpired:
+        note(out, "peer", file=path.name, turn=turn, error=f"not done in {BENCH_S} s")
+        return
+    took = round(time.perf_counter() - start, 2)
     if done.returncode != 0:
-        note(out, "peer", file=path.name, error=done.stderr[-400:])
+        note(out, "peer", file=path.name, turn=turn, seconds=took, error=done.stderr[-400:])
         return
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     found = {"pp512" if row["n_prompt"] else "tg128": round(row["avg_ts"], 2) for row in rows}
-    note(out, "peer", file=path.name, flash=[row.get("flash_attn") for row in rows], **found)
+    about = {key: rows[0].get(key) for key in ("flash_attn", "backends", "gpu_info", "build_commit")}
+    note(out, "peer", file=path.name, turn=turn, seconds=took, **about, **found)
 
 
 def main(file: str, folder: str, copied: str, program: str = "") -> None:
@@ -135,9 +152,7 @@ def main(file: str, folder: str, copied: str, program: str = "") -> None:
     read = bytes_a_token(read_header(path))
     bound = float(copied) / read if float(copied) else None
     note(out, "bound", file=path.name, bytes_a_token=read, tok_s=bound)
-    ours(path, out)
-    if program:
-        peers(path, out, program)
+    ours(path, out, program)
 
 
 if __name__ == "__main__":
