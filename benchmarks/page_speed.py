@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 from playwright.sync_api import Browser, Page
 
+from benchmarks.page_readers import reading
 from tests.api.served import Served, served
 from tests.ui.browser import chromium, tab
 from tests.ui.talking import ENDLESS, ask, imported, opened, stop, until_running
@@ -23,6 +24,30 @@ from tests.ui.talking import ENDLESS, ask, imported, opened, stop, until_running
 STREAMS: Final = 4
 WATCHED_S: Final = 6.0  # of an answer
 LONG: Final = 200  # messages of the long chat
+_SETTLED_MS: Final = 700  # between two clicks: what the one before has begun is over
+
+# From the press, as the browser has its time, to the ends of the frames that show the name marked, and the chat.
+_CLICK: Final = """([name, text]) => { window.clicked = new Promise((done) => {
+  const painted = (then) => requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => then(performance.now());
+    channel.port2.postMessage(0);
+  });
+  let pressed = 0, marked = 0;
+  document.addEventListener("mousedown", (event) => { pressed = event.timeStamp; }, { once: true, capture: true });
+  const look = new MutationObserver(() => {
+    if (!pressed) return;
+    if (!marked && document.querySelector("#chats [aria-current]")?.textContent === name) {
+      marked = -1;
+      painted((at) => { marked = at - pressed; });
+    }
+    if (document.querySelector("#said").textContent.includes(text)) {
+      look.disconnect();
+      painted((at) => done([marked, at - pressed]));
+    }
+  });
+  look.observe(document, { childList: true, subtree: true, characterData: true, attributeFilter: ["aria-current"] });
+}); }"""
 
 
 def main(rounds: str = "3") -> None:
@@ -49,21 +74,56 @@ def started(browser: Browser, rounds: int) -> None:
 
 
 def clicked(browser: Browser, server: Served, rounds: int) -> None:
-    """Another chat's messages on the screen after the click on its name."""
-    for streams in (0, STREAMS):
-        waits: list[float] = []
-        with ExitStack() as stack:
-            *talkers, user = [stack.enter_context(tab(browser, _home(server))) for _ in range(streams + 1)]
-            names = [_chat(server, f"chat {streams} {number}", 4) for number in range(2)]
-            for talker in talkers:
-                opened(talker, imported(server.client, _said(2), settings=ENDLESS))
-                ask(talker.page, "Go on.")
-                until_running(talker.page)
+    """Another chat's name marked, and its messages shown, after the click on it: alone, and beside four answers.
+
+    Those are read along by windows of this machine, or over HTTP only, as people at other machines read them.
+    """
+    scenes: dict[str, AbstractContextManager[None]] = {
+        "alone": nullcontext(),
+        f"{STREAMS} read over HTTP": _read_over_http(server),
+        f"{STREAMS} windows more": _read_in_windows(browser, server),
+    }
+    for scene, streams in scenes.items():
+        with streams, tab(browser, _home(server)) as user:
+            names = [_chat(server, f"{scene}, {number}") for number in range(2)]
             user.open()
-            waits += [_timed(user.page, names[number % 2]) for number in range(4 * rounds)]
-            for talker in talkers:
-                stop(talker.page)
-        _say(f"a chat opened by a click, {streams} streams", waits, "s", "< 0.3")
+            found = [_timed(user.page, names[number % 2]) for number in range(4 * rounds)]
+        _say(f"a click marked, {scene}", [each[0] for each in found], "s")
+        _say(f"a chat shown after it, {scene}", [each[1] for each in found], "s", "< 0.3")
+
+
+@contextmanager
+def _read_in_windows(browser: Browser, server: Served) -> Iterator[None]:
+    with ExitStack() as stack:
+        talkers = [stack.enter_context(tab(browser, _home(server))) for _ in range(STREAMS)]
+        for talker in talkers:
+            opened(talker, imported(server.client, _said(2), settings=ENDLESS))
+            ask(talker.page, "Go on.")
+            until_running(talker.page)
+        yield
+        for talker in talkers:
+            stop(talker.page)
+
+
+@contextmanager
+def _read_over_http(server: Served) -> Iterator[None]:
+    chats = [imported(server.client, _said(2), settings=ENDLESS) for _ in range(STREAMS)]
+    runs = [_begun(server, chat) for chat in chats]
+    try:
+        with reading(server.client, chats) as readers:
+            yield
+            for chat, run in zip(chats, runs, strict=True):
+                server.client.delete(f"/ggufrun/v1/chats/{chat}/runs/{run}").raise_for_status()
+        if not all(each.updates > 1 for each in readers):
+            raise RuntimeError(f"The readers have read nothing: {[each.updates for each in readers]}.")
+    finally:
+        for chat in chats:
+            server.client.delete(f"/ggufrun/v1/chats/{chat}").raise_for_status()
+
+
+def _begun(server: Served, chat: str) -> str:
+    asked = {"message": {"content": "Go on."}, "settings": ENDLESS}
+    return str(server.client.post(f"/ggufrun/v1/chats/{chat}/runs", json=asked).raise_for_status().json()["id"])
 
 
 def updated(browser: Browser, server: Served, rounds: int) -> None:
@@ -120,23 +180,24 @@ def _said(messages: int) -> list[dict[str, Any]]:
     return [{"role": roles[number % 2], "content": f"This is message {number}."} for number in range(messages)]
 
 
-def _chat(server: Served, title: str, messages: int) -> str:
-    imported(server.client, _said(messages), title=title)
+def _chat(server: Served, title: str) -> str:
+    said = _said(4)
+    imported(server.client, [*said[:-1], {**said[-1], "content": f"The end of {title}."}], title=title)
     return title
 
 
-def _timed(page: Page, title: str) -> float:
-    """From the click on a chat's name to the window's title, which has the name of the chat that is shown."""
+def _timed(page: Page, title: str) -> tuple[float, float]:
+    """Seconds from the press on a chat's name to the frame in which it is marked, and to that with its messages."""
     link = page.locator("#chats").get_by_text(title, exact=True)
     link.wait_for()
-    start = time.perf_counter()
-    link.click()
-    page.wait_for_function("title => document.title.includes(title)", arg=title, polling=20)
-    page.locator("#said").get_by_text("This is message 3.").wait_for()
-    took = time.perf_counter() - start
-    page.get_by_role("button", name="New chat").click()
-    page.locator("#said").get_by_text("This is message 3.").wait_for(state="hidden")
-    return took
+    box = link.bounding_box()
+    if box is None:
+        raise RuntimeError("The chat's name is not on the screen.")
+    page.wait_for_timeout(_SETTLED_MS)
+    page.evaluate(_CLICK, [title, f"The end of {title}."])
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    marked, shown = page.evaluate("() => window.clicked")
+    return marked / 1e3, shown / 1e3
 
 
 @contextmanager
