@@ -8,7 +8,6 @@ from typing import Final
 from playwright.sync_api import Page, Request, Route
 
 EVENTS: Final = re.compile("/gradio_api/(queue/join|run/)")
-UPLOADS: Final = re.compile(r"/gradio_api/upload(\?|$)")
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from tests.api.served import Served, served
 from tests.ui.browser import Tab, tab
 from tests.ui.files import image
-from tests.ui.late import UPLOADS, late
 from tests.ui.test_ask import QUICK, answered, attach, chat_of, go_to, words
 
 
@@ -105,18 +104,3 @@ def test_a_reload_keeps_files_but_those_that_are_gone(user: Tab, server: Served,
     expect(page.locator("#draft-said")).to_contain_text("left out of this draft: one.txt")
     expect(files(page)).to_have_text(re.compile("two.txt"))
     user.wrong[:] = [each for each in user.wrong if "404" not in each]  # that there is none, says the browser
-
-
-def test_a_file_that_comes_late_is_of_the_chat_where_it_was_chosen(user: Tab, server: Served, folder: Path) -> None:
-    page = user.page
-    id = chat_of(server, "Too quick", "Hi", "Hello.")
-    with late(page, UPLOADS) as arrives:
-        attach(page, folder / "three.txt")
-    page.get_by_role("navigation", name="Chats").get_by_text("Too quick").click()
-    page.wait_for_url(f"**chat={id}*")  # it is not counted before the file is there
-    with page.expect_response(UPLOADS):
-        arrives()
-    expect(page.locator("#ask .delete-button")).to_have_count(0)
-    expect(files(page)).to_have_count(0)
-    new_chat(page)
-    expect(files(page)).to_have_text(re.compile("three.txt"))

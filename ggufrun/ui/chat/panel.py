@@ -92,7 +92,7 @@ def _listen(view: View, tab: gr.State, chats: gr.HTML) -> None:
     view.said.edit(desk.edit, asked, **{**answers, "js": _EDITED})
     view.said.retry(desk.again, asked, **told_so)
     view.facts.click(desk.deed, asked[1:], **answers)  # `seen` is in the event
-    shared.results.change(desk.results, [shared.results, *asked], **answers)
+    shared.results.change(desk.results, [shared.results, *asked[1:]], **answers)  # they name their chat
     chats.open(desk.opening.asked, tab, **answers)
     chats.gone(desk.opening.gone, tab, **answers)
     shared.settings_changed.change(desk.heard, [shared.settings, tab], None, **told)
