@@ -54,8 +54,8 @@ def cold(home: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     def read() -> None:
         for each in process.stderr or ():
             log.append(each)
-            if not told and (found := re.search(r"https?://\S+?(?=/v1|\s|$)", each.replace("\n", " "))):
-                told.append(found[0])
+            if not told and (found := re.search(r" at (https?://[^\s/]+)", each)):
+                told.append(found[1])
                 ready.set()
         ready.set()
 
