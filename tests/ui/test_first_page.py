@@ -222,16 +222,6 @@ def test_a_page_that_cannot_be_built(browser: Browser, model: Path, tmp_path: Pa
     assert "Gradio is broken." in "".join(page.server.log)
 
 
-def test_without_scripts_it_looks_again(browser: Browser, model: Path, tmp_path: Path) -> None:
-    with serving(model, tmp_path) as page, tab(browser, page.home, java_script_enabled=False) as user:
-        user.page.goto(page.home)
-        expect(user.page.get_by_text("This page looks again")).to_be_visible()
-        expect(user.page.locator("#first-text")).to_be_hidden()
-        page.build()
-        expect(user.page.locator("gradio-app")).to_have_count(1)
-        expect(user.page.locator("#first-text")).to_be_hidden()
-
-
 def test_the_page_alone_has_it_too(browser: Browser, model: Path, tmp_path: Path) -> None:
     with served(model, tmp_path / "server") as server:
         api = str(server.client.base_url).rstrip("/")
