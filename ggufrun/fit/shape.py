@@ -53,6 +53,7 @@ class Shape:
     heads: int
     vocabulary: int
     experts: int
+    experts_used: int  # by one token; 0 without experts
     known: bool  # the cache's size follows from the header for this architecture
 
     @property
@@ -93,6 +94,7 @@ def shape_of(headers: Sequence[Header], scale: float = 1.0) -> Shape:
         heads=heads,
         vocabulary=_vocabulary(headers),
         experts=experts,
+        experts_used=used if experts else 0,
         known=known,
     )
 

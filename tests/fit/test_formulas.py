@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu.weights import SHAPES
 from ggufrun.fit.compute import projector_compute
 from ggufrun.fit.machine import Machine
 from ggufrun.fit.placement import Use
+from ggufrun.fit.planner import make_plan
 from ggufrun.fit.probe import Probe
 from ggufrun.fit.search import Search
 from ggufrun.fit.shape import Shape
@@ -18,6 +20,7 @@ from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.fit.task import Task
 from ggufrun.settings import EngineSettings, KvType, ModelOverrides, ModelSettings
 from ggufrun.weights.header import read_header
+from tests.fit.planned import header_of, machine_of
 from tests.shapes import SMALL
 
 pytestmark = pytest.mark.process
@@ -105,3 +108,56 @@ def test_the_demo_model(probe: Probe, demo_path: Path) -> None:
 def test_an_image_takes_about_what_it_took(width: int, feed_forward: int, image: int, mib: int) -> None:
     """`mib`: by how much a process grew while a made-up Pixtral of two layers encoded one (llama-cpp-python 0.3.36)."""
     assert 0.95 < projector_compute(width, feed_forward, image, 14) / (mib << 20) < 1.16
+
+
+MIB = 1 << 20
+EXPERTS_IN_RAM = ("ffn_.*_exps=CPU",)
+ALL_ON_THE_CARD = ("no such weight=CPU",)  # else a plan would move those that CUDA cannot compute with
+
+# Compute buffers that llama.cpp itself told of: on the card, and in RAM. Bytes. NVIDIA H200, 2026-11-27,
+# llama-cpp-python 0.3.36 with CUDA 13.0; benchmarks/results/2026-11-27-gpu.md.
+ON_A_CARD: tuple[tuple[str, ModelOverrides, int, int], ...] = (
+    ("small-24b", {"context": 4096}, 278_921_216, 25_182_208),
+    ("small-24b", {"context": 32_768}, 278_921_216, 54_542_336),
+    ("small-24b", {"context": 131_072}, 364_918_784, 155_205_632),
+    ("small-24b", {"context": 32_768, "kv_type": "q8_0"}, 278_921_216, 54_624_256),
+    ("small-24b", {"context": 131_072, "kv_type": "q8_0"}, 708_933_632, 155_287_552),
+    ("small-24b", {"context": 8192, "flash_attention": "off"}, 595_601_408, 41_955_328),
+    ("small-24b", {"context": 32_768, "flash_attention": "off"}, 2_256_545_792, 92_286_976),
+    ("small-24b", {"context": 4096, "gpu_layers": 20}, 326_373_376, 29_376_512),
+    ("small-24b", {"context": 16_384, "gpu_layers": 18}, 1_274_286_080, 54_542_336),
+    ("small-24b", {"context": 65_536, "gpu_layers": 34, "kv_type": "q8_0"}, 599_070_208, 88_178_688),
+    ("small4-4", {"context": 4096, "override_tensors": ALL_ON_THE_CARD}, 361_517_056, 943_728_640),
+    ("small4-4", {"context": 32_768, "override_tensors": ALL_ON_THE_CARD}, 361_517_056, 956_311_552),
+    ("small4-4", {"context": 131_072, "override_tensors": ALL_ON_THE_CARD}, 353_128_448, 1_023_420_416),
+    (
+        "small4-4",
+        {"context": 131_072, "kv_type": "q8_0", "override_tensors": ALL_ON_THE_CARD},
+        353_128_448,
+        1_023_420_416,
+    ),
+    (
+        "small4-4",
+        {"context": 8192, "flash_attention": "off", "override_tensors": ALL_ON_THE_CARD},
+        654_317_568,
+        939_796_000,
+    ),
+    ("small4-4", {"context": 4096, "override_tensors": EXPERTS_IN_RAM}, 666_900_480, 62_924_800),
+    ("small4-4", {"context": 32_768, "override_tensors": EXPERTS_IN_RAM}, 696_260_608, 75_507_712),
+    ("medium-4", {"context": 32_768}, 293_601_280, 83_902_464),
+    ("medium-4", {"context": 131_072}, 385_890_304, 184_565_760),
+    ("medium-4", {"context": 131_072, "kv_type": "q8_0"}, 771_848_192, 184_647_680),
+    ("medium-4", {"context": 8192, "flash_attention": "off"}, 1_732_257_792, 71_315_456),
+    ("medium-4", {"context": 32_768, "flash_attention": "off"}, 6_614_427_648, 121_647_104),
+)
+
+
+@pytest.mark.parametrize(("kind", "pinned", "gpu", "ram"), ON_A_CARD)
+def test_a_card(kind: str, pinned: ModelOverrides, gpu: int, ram: int) -> None:
+    """Never less than it was by more than 5 MiB, and seldom much more."""
+    subject = Subject(Path("made-up.gguf"), (header_of(SHAPES[kind]()),), kind)
+    pinned = ModelOverrides(**{"gpu_layers": 999, **pinned})
+    plan = make_plan(subject, machine_of(140, ram=128), Wishes(pinned, EngineSettings()), None)
+    card, system = plan.devices
+    for use, real in ((card, gpu), (system, ram)):
+        assert real - 5 * MIB <= use.compute <= real * 1.03 + 100 * MIB, (use.name, use.compute - real)
