@@ -38,7 +38,8 @@ class StandIn:
         task = Task.of(self._subject, self._machine, Wishes(pinned, engine))
         counts = tuple(int(share) for share in settings.tensor_split) or (settings.gpu_layers,)
         size = task.size(settings.context, settings.kv_type, on_cpu=not settings.gpu_layers)
-        uses = Search(task).placement.uses(Layout(size, True, counts))
+        flash = task.flash(settings.kv_type, on_cpu=sum(counts) < task.shape.layers)
+        uses = Search(task).placement.uses(Layout(size, flash, counts))
         devices = {
             gpu.name: Amounts(use.weights, use.kv, max(0, use.compute + self._more(i)) if use.weights else 0)
             for i, (gpu, use) in enumerate(zip(self._machine.gpus, uses, strict=False))
@@ -68,9 +69,12 @@ def test_what_was_measured_fits_and_few_questions_are_asked(kind: str, size: flo
 
 
 def test_room_that_our_sums_did_not_see_is_used() -> None:
-    sparing = settled(StandIn("medium-3.5", lambda _: -500 * MIB, 24), 24)
-    greedy = settled(StandIn("medium-3.5", lambda _: 1500 * MIB, 24), 24)
-    assert sparing.devices[0].weights > greedy.devices[0].weights + GIB
+    def kept(more: int) -> int:
+        """Weights and caches on the GPU."""
+        use = settled(StandIn("medium-3.5", lambda _: more * MIB, 24), 24).devices[0]
+        return use.weights + use.kv
+
+    assert kept(-500) > kept(1500) + GIB
 
 
 def test_each_gpu_has_its_own_correction() -> None:
