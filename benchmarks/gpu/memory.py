@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--depth", type=float, default=DEEP_S, metavar="S", help="how long deep cases are read; 0: not")
     asked = parser.parse_args()
     header = read_header(asked.file)
-    # What is mapped has a buffer type of its own, which llama.cpp's account cannot be read with.
+    # What is mapped counts as a stretch of the file, which is more than what a plan says of it.
     base = ModelSettings(asked.file, gpu_layers=asked.layers, override_tensors=tuple(asked.override), mmap=False)
     pinned = ModelOverrides(gpu_layers=asked.layers)
     if asked.override:

@@ -105,12 +105,22 @@ def _device(buffer_type: int) -> str:
 @cache
 def _buffer_types() -> frozenset[int]:
     """All buffer types that ggml has, as handles."""
-    found = {ggml("ggml_backend_cpu_buffer_type", ctypes.c_void_p)()}
+    found = {ggml("ggml_backend_cpu_buffer_type", ctypes.c_void_p)(), _mapped_type()}
     for device in devices():
         for function in ("ggml_backend_dev_buffer_type", "ggml_backend_dev_host_buffer_type"):
             found.add(ggml(function, ctypes.c_void_p, ctypes.c_void_p)(device.handle))
         found.update(_extra_types(device.handle))
     return frozenset(handle for handle in found if handle)
+
+
+def _mapped_type() -> int:
+    """That of mapped weights, which no device lists: asked of a buffer that is made over a few bytes."""
+    held = (ctypes.c_char * 256)()
+    aligned = -(-ctypes.addressof(held) // 128) * 128
+    buffer = ggml("ggml_backend_cpu_buffer_from_ptr", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(aligned, 128)
+    kind: int = ggml("ggml_backend_buffer_get_type", ctypes.c_void_p, ctypes.c_void_p)(buffer)
+    ggml("ggml_backend_buffer_free", None, ctypes.c_void_p)(buffer)
+    return kind
 
 
 def _extra_types(device: int) -> Iterator[int]:

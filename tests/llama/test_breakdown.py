@@ -59,6 +59,16 @@ def test_a_loaded_context_says_what_it_takes(loaded: tuple[Model, Any]) -> None:
     assert 1 << 16 < sum(buffers.compute for buffers in found) < 1 << 28
 
 
+def test_mapped_weights_have_a_type_of_their_own(tiny_model: Callable[[str], Path]) -> None:
+    """No device lists it. They count as what was mapped of the file."""
+    settings = ModelSettings(tiny_model("llama-tiny"), context=1024, threads=1, mmap=True, gpu_layers=0)
+    model = Model.load(settings)
+    with context_of(model, settings) as context:
+        found = {buffers.type: buffers for buffers in breakdown(context)}
+    mapped = found["CPU_Mapped"]
+    assert mapped.device == "" and 0 < mapped.weights <= settings.path.stat().st_size
+
+
 def test_every_buffer_type_that_is_named_exists(loaded: tuple[Model, Any]) -> None:
     types = {buffers.type for buffers in breakdown(loaded[1])}
     assert "CPU" in types
