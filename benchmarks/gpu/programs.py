@@ -55,8 +55,8 @@ def doctor(path: Path, out: Path) -> None:
 
 def suite(path: Path, out: Path) -> None:
     """The suite's own check, which needs a card and skips without, then others that load models: onto the card here."""
-    _tests(out, "suite", 40, "tests/fit/test_exact.py", "-k", "gpu")
-    _tests(out, "suite, more", 30, "tests/llama/test_load.py", "tests/llama/test_breakdown.py",
+    _tests(out, "suite", 35, "tests/fit/test_exact.py", "-k", "gpu")
+    _tests(out, "suite, more", 25, "tests/llama/test_load.py", "tests/llama/test_breakdown.py",
            "tests/fit/test_probe.py", "tests/llama/test_vision.py")  # fmt: skip
 
 

@@ -83,9 +83,9 @@ def _medians(rows: Sequence[Row], part: str, file: str) -> Row:
 
 
 def _tight(rows: Sequence[Row]) -> str:
-    keys = ("verdict", "context", "kv_type", "layers", "overrides", "tok_s")
+    keys = ("verdict", "context", "kv_type", "flash", "layers", "overrides", "tok_s")
     lines = [
-        (row["file"], row["gib"], _mib(row["free"]), *(row[key] for key in keys), _mib(row.get("least_left")),
+        (row["file"], row["gib"], _mib(row["free"]), *(row.get(key, "") for key in keys), _mib(row.get("least_left")),
          json.dumps(row.get("seconds")))
         for row in rows
         if row["part"] == "tight"

@@ -1,6 +1,6 @@
 """A plan for a card that is nearly full: whether what it says fits does, and how much of the margin is left.
 
-usage: python -m benchmarks.gpu.tight FILE OUT FREE_GIB [CONTEXT]
+usage: python -m benchmarks.gpu.tight FILE OUT FREE_GIB [CONTEXT [FLASH]]
 Another process (`... tight hold FREE_BYTES`) takes the card's memory but for FREE_GIB; then the model is planned,
 loaded and used as `ggufrun serve` would.
 """
@@ -49,10 +49,9 @@ def hold(free: int) -> None:
     sys.stdin.read()
 
 
-def planned(path: Path, out: Path, gib: float, context: int | None) -> None:
+def planned(path: Path, out: Path, gib: float, pinned: ModelOverrides) -> None:
     header = read_header(path)
     subject, engine = Subject(path, (header,), path.stem), EngineSettings()
-    pinned = ModelOverrides(context=context) if context else ModelOverrides()
     before = card()
     with Probe() as probe:
         plan = make_plan(subject, machine_here(probe.devices()), Wishes(pinned, engine), probe)
@@ -60,7 +59,7 @@ def planned(path: Path, out: Path, gib: float, context: int | None) -> None:
         "file": path.name, "gib": gib, "free": before and before.total - before.used, "verdict": plan.verdict,
         "context": plan.context, "layers": [plan.gpu_layers, plan.layers], "kv_type": plan.kv_type,
         "batch": plan.batch, "overrides": len(plan.overrides.get("override_tensors", ())), "foreseen": sizes(plan),
-        "tok_s": plan.predicted_tok_s, "why": plan.why[:2],
+        "tok_s": plan.predicted_tok_s, "why": plan.why[:2], "flash": pinned.get("flash_attention", "auto"),
     }  # fmt: skip
     if not plan.fits:
         note(out, "tight", **about)
@@ -81,16 +80,20 @@ def _left() -> int | None:
     return None if now is None else now.total - now.used
 
 
-def main(first: str, second: str, free_gib: str = "", context: str = "") -> None:
+def main(first: str, second: str, free_gib: str = "", context: str = "", flash: str = "") -> None:
     if first == "hold":
         hold(int(second))
         return
-    path, out = Path(first), Path(second)
+    path, out, pinned = Path(first), Path(second), ModelOverrides()
+    if context:
+        pinned["context"] = int(context)
+    if flash == "on":
+        pinned["flash_attention"] = "on"
     if used() is None or cuda_runtime() is None:
-        planned(path, out, 0.0, int(context) if context else None)
+        planned(path, out, 0.0, pinned)
         return
     with held(int(float(free_gib) * (1 << 30))):
-        planned(path, out, float(free_gib), int(context) if context else None)
+        planned(path, out, float(free_gib), pinned)
 
 
 if __name__ == "__main__":
