@@ -105,7 +105,7 @@
     told = text;
     facts = { ...before, ...JSON.parse(text) };
     if (facts.taken[0] !== before.taken[0]) empty(facts.taken);
-    if (facts.opens !== before.opens) window.ggufrunSeen?.left();
+    if (facts.opens !== before.opens) window.ggufrunView?.left();
     settle();
     later(); // another branch may be shown
   };

@@ -4,7 +4,7 @@
   const LOOK_MS = 2000;
   let scroll = null, stuck = true, top = 0, known = "", facts = {}, looked = 0, asked = false;
 
-  const tell = (detail) => document.querySelector("#facts [data-facts]")?.dispatchEvent(new CustomEvent("deed", { bubbles: true, detail: { ...detail, seen: window.ggufrunSeen.now() } }));
+  const tell = (detail) => document.querySelector("#facts [data-facts]")?.dispatchEvent(new CustomEvent("deed", { bubbles: true, detail: { ...detail, seen: window.ggufrunView.now() } }));
 
   const follow = () => { if (stuck && scroll) scroll.scrollTop = scroll.scrollHeight; };
 

@@ -16,7 +16,7 @@
     edited = { ...now(), message: facts().edits?.[rows.indexOf(row)] ?? null };
   }, true);
 
-  window.ggufrunSeen = {
+  window.ggufrunView = {
     now,
     edited: () => edited ?? now(),
     // Another chat is here: what was being edited is not.

@@ -22,9 +22,9 @@ _EXAMPLES: Final = (
 # Gradio finds the names of a component's own events in this text.
 _ON_LOAD: Final = "element.addEventListener('deed', (event) => trigger('click', event.detail))"
 # What the page shows goes with what is done to it (`assets/seen.js`, `seen.py`).
-_SEEN: Final = "(_, ...more) => [window.ggufrunSeen.now(), ...more]"
-_SENT: Final = "(box, _, ...more) => [box, window.ggufrunSeen.now(), ...more]"
-_EDITED: Final = "(_, ...more) => [window.ggufrunSeen.edited(), ...more]"
+_SEEN: Final = "(_, ...more) => [window.ggufrunView.now(), ...more]"
+_SENT: Final = "(box, _, ...more) => [box, window.ggufrunView.now(), ...more]"
+_EDITED: Final = "(_, ...more) => [window.ggufrunView.edited(), ...more]"
 _LONGEST_PASTE: Final = 10_000_000  # what is longer would become a file, unasked
 
 
