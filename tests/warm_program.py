@@ -94,15 +94,15 @@ def _serve() -> int:
         child = os.fork()
         if child == 0:
             asked = json.loads(line)
-            _become(asked)
-            return _main(asked["arguments"])
+            become(asked)
+            return main_of(asked["arguments"])
         for number in (child, None):
             told = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if number is None else number
             print(told, file=tells, flush=True)
     return 0
 
 
-def _become(asked: dict[str, Any]) -> None:
+def become(asked: dict[str, Any]) -> None:
     for fd, path, flags in (
         (0, os.devnull, os.O_RDONLY),
         (1, asked["out"], os.O_WRONLY | os.O_CREAT),
@@ -115,7 +115,7 @@ def _become(asked: dict[str, Any]) -> None:
     os.environ.update(asked["environment"])
 
 
-def _main(arguments: list[str]) -> int:
+def main_of(arguments: list[str]) -> int:
     from ggufrun.cli import main
 
     return main(arguments)

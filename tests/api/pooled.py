@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +15,14 @@ import httpx
 import psutil
 
 from tests.api.served import START_S
-from tests.program import at_home, run_ggufrun
+from tests.program import at_home
+from tests.warm_program import run_warm
+from tests.warm_server import Process, started
 
 
 @dataclass
 class Pooled:
-    process: subprocess.Popen[str]
+    process: Process
     client: httpx.Client
     admin: httpx.Client  # with the key that the server left in its home
     home: Path
@@ -42,21 +43,20 @@ class Pooled:
         return command(self.home, *arguments)
 
     def until(self, happened: Callable[[], bool]) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not happened():
             assert time.monotonic() < end, self.admin.get("/ggufrun/v1/models").text + "".join(self.log)
             time.sleep(0.05)
 
 
 def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_ggufrun(*arguments, environment=at_home(home))
+    return run_warm(*arguments, environment=at_home(home))
 
 
 @contextmanager
 def pooled(home: Path, *arguments: str, **environment: str) -> Iterator[Pooled]:
     """A server with its data in `home`; it is killed where the test has not ended it."""
-    line = [sys.executable, "-m", "ggufrun", "serve", *arguments, "--port", "0", "--no-ui"]
-    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=at_home(home) | environment)
+    process = started(["serve", *arguments, "--port", "0", "--no-ui"], at_home(home) | environment)
     log: list[str] = []
     address: list[str] = []
     ready = threading.Event()
@@ -81,7 +81,7 @@ def pooled(home: Path, *arguments: str, **environment: str) -> Iterator[Pooled]:
             yield Pooled(process, client, admin, home, log)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ import re
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,13 +16,14 @@ import httpx
 import psutil
 
 from tests.program import at_home
+from tests.warm_server import Process, started
 
-START_S = 60.0
+START_S = 90.0
 
 
 @dataclass
 class Served:
-    process: subprocess.Popen[str]
+    process: Process
     client: httpx.Client
     log: list[str] = field(default_factory=list)
 
@@ -64,12 +64,16 @@ def served(
     *options: str,
     verify: ssl.SSLContext | bool = True,
     page: bool = False,
+    warm: bool = True,
     **environment: str,
 ) -> Iterator[Served]:
-    """A server with its data in `home`, ended with SIGTERM. `page`: with the page, which takes seconds to import."""
+    """A server with its data in `home`, ended with SIGTERM. `page`: with the page.
+
+    Without `warm` it imports what it needs anew, which takes seconds.
+    """
     options = options if page else (*options, "--no-ui")
     with (
-        serving([str(model), *options], home, **environment) as (process, address, log),
+        serving([str(model), *options], home, warm=warm, **environment) as (process, address, log),
         httpx.Client(base_url=address, timeout=120, verify=verify) as client,
     ):
         yield Served(process, client, log)
@@ -77,11 +81,10 @@ def served(
 
 @contextmanager
 def serving(
-    options: Sequence[str], home: Path, **environment: str
-) -> Iterator[tuple["subprocess.Popen[str]", str, list[str]]]:
+    options: Sequence[str], home: Path, *, warm: bool = True, **environment: str
+) -> Iterator[tuple[Process, str, list[str]]]:
     """`ggufrun serve` on a free port: the process, its address, and the lines of its standard error so far."""
-    command = [sys.executable, "-m", "ggufrun", "serve", "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=at_home(home, **environment))
+    process = started(["serve", "--port", "0", *options], at_home(home, **environment), warm=warm)
     log: list[str] = []
     ready = threading.Event()
     address = ""
@@ -102,7 +105,7 @@ def serving(
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

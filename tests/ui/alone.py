@@ -1,8 +1,6 @@
 """`ggufrun page` and `ggufrun` alone, as processes that serve until the test ends."""
 
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +10,13 @@ import httpx
 
 from tests.api.served import START_S, Served
 from tests.program import at_home
+from tests.warm_server import started
 
 
 @contextmanager
 def program(home: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     """Until it says where it is; ended with SIGTERM."""
-    line = [sys.executable, "-m", "ggufrun", *arguments]
-    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=at_home(home, **environment))
+    process = started([*arguments], at_home(home, **environment))
     log: list[str] = []
     told: list[str] = []
     ready = threading.Event()
@@ -38,4 +36,4 @@ def program(home: Path, *arguments: str, **environment: str) -> Iterator[Served]
             yield Served(process, client, log)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)

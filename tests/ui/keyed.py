@@ -8,19 +8,20 @@ from typing import Literal
 import httpx
 from playwright.sync_api import Browser
 
-from tests.program import at_home, run_ggufrun
+from tests.program import at_home
 from tests.ui.browser import Tab, tab
+from tests.warm_program import run_warm
 
 
 def make_key(home: Path, name: str, scope: Literal["chat", "admin"] = "chat") -> str:
     """By another program than the server: a running one knows at once."""
-    done = run_ggufrun("keys", "add", name, "--scope", scope, environment=at_home(home))
+    done = run_warm("keys", "add", name, "--scope", scope, environment=at_home(home))
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def drop_key(home: Path, name: str) -> None:
-    done = run_ggufrun("keys", "revoke", name, environment=at_home(home))
+    done = run_warm("keys", "revoke", name, environment=at_home(home))
     assert done.returncode == 0, done.stderr
 
 
@@ -40,4 +41,4 @@ def only_chatting(browser: Browser, base: str, home: Path) -> Iterator[Tab]:
             found.page.locator("#ask textarea").wait_for()
             yield found
     finally:
-        run_ggufrun("keys", "clear", environment=at_home(home))
+        run_warm("keys", "clear", environment=at_home(home))

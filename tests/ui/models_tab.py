@@ -58,7 +58,9 @@ def models_tab(browser: Browser, folder: Path, tiny: Path, shape: Callable[..., 
         models = home.folder / "models"
         models.mkdir(parents=True)
         (models / "first.gguf").write_bytes(tiny.read_bytes())
-        with served(models / "first.gguf", home.folder, page=True, verify=True, **home.environment()) as server:
+        with served(
+            models / "first.gguf", home.folder, page=True, verify=True, warm=True, **home.environment()
+        ) as server:
             address = str(server.client.base_url).rstrip("/")
             (place,) = (home.folder / "run").glob("*.json")
             headers = {"Authorization": f"Bearer {json.loads(place.read_text())['token']}"}

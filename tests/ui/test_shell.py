@@ -19,6 +19,7 @@ from ggufrun.commandline.scratch import scratch
 from tests.api.served import Served, served
 from tests.program import at_home
 from tests.ui.browser import tab
+from tests.warm_server import Process
 
 pytestmark = pytest.mark.process
 END_S: Final = 40.0  # three on a machine that is not busy; what waits for the page or for an answer has no end
@@ -56,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(demo_path: Path, folder: Path) -> Iterator[Served]:
     """The last test of this module ends it."""
     told = {"TMPDIR": str(folder / "temporary"), "PYTHONPATH": str(folder / "site"), "HEARD": str(folder / "heard")}
-    with served("demo", folder / "home", page=True, verify=True, **told) as running:
+    with served("demo", folder / "home", page=True, verify=True, warm=False, **told) as running:
         yield running
 
 
@@ -141,7 +142,7 @@ def test_it_ends_while_the_page_is_being_imported(
 ) -> None:
     (tmp_path / "temporary").mkdir()
     told = {"TMPDIR": str(tmp_path / "temporary")}
-    with served(tiny_model("llama-tiny"), tmp_path / "home", page=True, verify=True, **told) as server:
+    with served(tiny_model("llama-tiny"), tmp_path / "home", page=True, warm=False, verify=True, **told) as server:
         assert ended(server.process, sent) == 0
     assert not list((tmp_path / "temporary").iterdir())
     assert not [line for line in server.log if "Traceback" in line or "ERROR" in line], server.log
@@ -175,7 +176,7 @@ def test_a_folder_is_removed_only_where_its_program_is_gone(tmp_path: Path, monk
     assert not own.exists()
 
 
-def ended(process: "subprocess.Popen[str]", sent: signal.Signals) -> int:
+def ended(process: Process, sent: signal.Signals) -> int:
     process.send_signal(sent)
     start = time.monotonic()
     code = process.wait(2 * END_S)
