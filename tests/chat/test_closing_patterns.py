@@ -2,7 +2,10 @@
 
 import json
 import random
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -87,11 +90,22 @@ def of_both(cases: Iterable[Any], sample: Container[Any]) -> list[Any]:
     return [*(("demo_path", case) for case in cases), *large]
 
 
-@pytest.fixture(scope="module", params=["demo_path", "gemma_path"])
-def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
-    vocabulary = LlamaVocabulary.from_path(request.getfixturevalue(request.param))
-    yield Kit(vocabulary)
-    vocabulary.close()
+@pytest.fixture(scope="module")
+def kits() -> Iterator[Callable[[Path], Kit]]:
+    """By a model's file, each loaded once."""
+    with ExitStack() as stack:
+
+        def opened(path: Path) -> Kit:
+            vocabulary = LlamaVocabulary.from_path(path)
+            stack.callback(vocabulary.close)
+            return Kit(vocabulary)
+
+        yield cache(opened)
+
+
+@pytest.fixture(params=["demo_path", "gemma_path"])
+def kit(request: pytest.FixtureRequest, kits: Callable[[Path], Kit]) -> Kit:
+    return kits(request.getfixturevalue(request.param))
 
 
 def ticket(**keywords: Any) -> dict[str, Any]:
