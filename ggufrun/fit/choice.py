@@ -34,6 +34,8 @@ def choose(task: Task) -> Choice:
     choice = _whole(task, search) or _small_batch(task) or _offloaded(task, search)
     if choice is not None:
         return choice
+    if task.kept and (slow := choose(replace(task, kept=()))).found.fits:
+        return slow  # RAM has no room for what should be there
     size = task.size(task.pinned_context or min(LEAST, task.wanted_context), task.kv_types[-1])
     found = search.layers_in_ram(size)
     return Choice(replace(found, fits=False), "nothing", task.engine.batch)
@@ -42,9 +44,9 @@ def choose(task: Task) -> Choice:
 def _whole(task: Task, search: Search) -> Choice | None:
     """All on GPUs, or in RAM where there are none: with the longest context up to the default.
 
-    With a part pinned to GPUs nothing can be whole, and nothing is given up for it.
+    With a part pinned to GPUs, or kept in RAM, nothing can be whole, and nothing is given up for it.
     """
-    if task.pins_a_part:
+    if task.pins_a_part or task.kept:
         return None
     batch, wanted = task.engine.batch, task.wanted_context
     least = task.pinned_context or min(LEAST if task.on_cpu else LEAST_WHOLE, wanted)
@@ -118,5 +120,4 @@ def _faster(task: Task, found: list[tuple[KvType, Found]], *, shrunk: bool) -> C
 
 def override_texts(layout: Layout, task: Task) -> tuple[str, ...]:
     """What --override-tensor would be: pinned ones, or ours."""
-    ours = layout.override(task.shape.layers)
-    return task.pinned.get("override_tensors", ()) or ((ours,) if ours else ())
+    return task.pinned.get("override_tensors", ()) or layout.overrides(task.shape.layers)

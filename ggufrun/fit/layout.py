@@ -25,7 +25,8 @@ _NAMES: Final = {
 class Layout:
     """`counts` has one entry a GPU, in their order; the last layers are on GPUs, and the output is the last of all.
 
-    Of the first `lowered` layers on GPUs, the weights of `role` are in RAM.
+    Of the first `lowered` layers on GPUs, the weights of `role` are in RAM; of all, what `kept` names, which is as
+    --override-tensor takes it.
     """
 
     size: CacheSize
@@ -33,6 +34,12 @@ class Layout:
     counts: tuple[int, ...] = ()
     lowered: int = 0
     role: Role = "rest"
+    kept: tuple[str, ...] = ()
+
+    @property
+    def divided(self) -> int:
+        """How many layers on GPUs have weights in RAM; the output has none there."""
+        return max(0, self.gpu_layers - 1) if self.kept else self.lowered
 
     @property
     def gpu_layers(self) -> int:
@@ -46,8 +53,12 @@ class Layout:
         """For each layer, the output too, its GPU's number; -1 is RAM."""
         return [-1] * self.start(layers) + [gpu for gpu, count in enumerate(self.counts) for _ in range(count)]
 
-    def override(self, layers: int) -> str | None:
-        """As --override-tensor takes it."""
+    def overrides(self, layers: int) -> tuple[str, ...]:
+        """As --override-tensor takes them; llama.cpp goes by the first that matches."""
+        ours = self._override(layers)
+        return (*self.kept, ours) if ours else self.kept
+
+    def _override(self, layers: int) -> str | None:
         if not self.lowered:
             return None
         start = self.start(layers)

@@ -28,6 +28,7 @@ class DeviceUse:
     layers: int = 0  # on this device, the output counted
     shared: int = 0  # what GPUs take of it, where they have no memory of their own
     mmproj_known: Known = "estimated"  # llama.cpp is not asked what an image takes while it is read
+    copied: int = 0  # of the weights, those that are copied to RAM for each step: see `fit.refused`
 
     @property
     def needed(self) -> int:

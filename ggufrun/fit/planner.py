@@ -124,7 +124,7 @@ class _Draft:
         if not self.task.machine.gpus:
             return "fits"
         pinned = [text for text in self.task.pinned.get("override_tensors", ()) if text != OUTPUT_HERE]
-        lowered = layout.lowered or pinned
+        lowered = layout.divided or pinned or any(use.copied for use in self.choice.found.uses)
         return "fits" if layout.gpu_layers == self.task.shape.layers and not lowered else "offload"
 
 
@@ -154,8 +154,10 @@ def _device_uses(task: Task, choice: Choice, measured: Measured | None) -> tuple
         if gpu.shares_ram
     )
     uses = [
-        _gpu_use(task, gpu, amount, beside, layers, measured is not None)
-        for gpu, amount, beside, layers in zip(machine.gpus, amounts, projector, found.layout.counts, strict=False)
+        replace(_gpu_use(task, gpu, amount, beside, layers, measured is not None), copied=use.copied)
+        for gpu, amount, beside, layers, use in zip(
+            machine.gpus, amounts, projector, found.layout.counts, found.uses, strict=False
+        )
     ]
     weights, kv, compute = _labels(task, measured is not None)
     ram = amounts[-1]

@@ -29,7 +29,7 @@ class Search:
     def __init__(self, task: Task) -> None:
         self._task, self._shape, self._gpus = task, task.shape, task.machine.gpus
         self.placement = Placement(
-            task.shape, [gpu.name for gpu in self._gpus], task.pinned.get("override_tensors", ())
+            task.shape, [gpu.name for gpu in self._gpus], task.pinned.get("override_tensors") or task.kept
         )
         speeds = [gpu.bandwidth for gpu in self._gpus]
         # The card that is not filled to its brim is the slowest one, and of equal ones the last.
@@ -111,8 +111,9 @@ class Search:
         return None if counts is None else self.judged(self._layout(size, counts, lowered, role))
 
     def _layout(self, size: CacheSize, counts: tuple[int, ...], lowered: int = 0, role: Role = "rest") -> Layout:
-        flash = self._task.flash(size.kv_type, on_cpu=not any(counts))
-        return Layout(size, flash, counts, lowered, role)
+        # llama.cpp's choice is without, where a layer in RAM would attend on a GPU, as it does for prompts
+        flash = self._task.flash(size.kv_type, on_cpu=sum(counts) < self._shape.layers)
+        return Layout(size, flash, counts, lowered, role, self._task.kept if any(counts) else ())
 
     def _counts(self, size: CacheSize, gpu_layers: int, lowered: int, role: Role) -> tuple[int, ...] | None:
         """How many layers each GPU gets, or None where they have no room for so many."""
@@ -147,7 +148,7 @@ class Search:
     def _rooms(self, layout: Layout, outputs: set[int]) -> list[int]:
         """Bytes that each GPU has for layers."""
         shape = self._shape
-        pipelined = layout.gpu_layers == shape.layers and not layout.lowered and len(self._gpus) > 1
+        pipelined = self.placement.pipelined(layout) and len(self._gpus) > 1
         streamed = self.placement.streamed(layout)
         rooms = []
         for i, gpu in enumerate(self._gpus):

@@ -8,6 +8,7 @@ from ggufrun.errors import OptionError
 from ggufrun.fit.cache import CacheSize, sequences_of
 from ggufrun.fit.layout import parsed_overrides, place_of
 from ggufrun.fit.machine import Gpu, Machine
+from ggufrun.fit.refused import refused
 from ggufrun.fit.shape import Shape
 from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.settings import EngineSettings, KvType, ModelOverrides
@@ -19,7 +20,9 @@ _QUANTIZED_BLOCK: Final = 32  # elements: a head of another size has no quantize
 
 @dataclass(frozen=True)
 class Task:
-    """`extra`: bytes that a device was found to need beyond our sums, by name."""
+    """`extra`: bytes that a device was found to need beyond our sums, by name. `kept`: what is to stay in RAM beside
+    whatever else does, as --override-tensor takes it; nothing where that is pinned.
+    """
 
     shape: Shape
     machine: Machine  # its GPUs are those that may be used
@@ -30,6 +33,7 @@ class Task:
     pictures: int  # bytes of RAM beside it
     exact: bool  # the headers are this very file's
     extra: Mapping[str, int] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, subject: Subject, machine: Machine, wishes: Wishes) -> "Task":
@@ -40,6 +44,8 @@ class Task:
         allowed = replace(machine, gpus=_allowed(machine.gpus, pinned))
         if not machine.here:
             _check_places(allowed, pinned.get("override_tensors", ()))
+        placed = pinned.get("override_tensors") or pinned.get("gpu_layers") == 0
+        names = [gpu.name for gpu in allowed.gpus]
         return cls(
             shape=subject.shape,
             machine=allowed,
@@ -49,6 +55,7 @@ class Task:
             projector=subject.projector_bytes,
             pictures=subject.picture_bytes,
             exact=subject.scale == 1.0,
+            kept=() if placed else refused(subject.shape.architecture, names),
         )
 
     @property

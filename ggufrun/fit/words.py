@@ -1,10 +1,12 @@
 """Why a plan is as it is, in sentences. Numbers are rounded for people; the plan has them exactly."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from ggufrun.figures import gib, speed
 from ggufrun.fit.choice import Choice
 from ggufrun.fit.plan import DeviceUse, Verdict
+from ggufrun.fit.refused import COPIED, DOWN, IN_RAM
 from ggufrun.fit.speed import DISK_BANDWIDTH
 from ggufrun.fit.task import Task
 
@@ -13,7 +15,7 @@ def reasons(task: Task, choice: Choice, uses: Sequence[DeviceUse], verdict: Verd
     """The most important one first."""
     sentences = [*_room(task, uses, choice, verdict)]
     if verdict != "too large":
-        sentences += [*_context(task, choice), *_images(task), *_kept_free(uses)]
+        sentences += [*_refused(task, choice, uses), *_context(task, choice), *_images(task), *_kept_free(uses)]
     return (*sentences, *_how_known(task, uses))
 
 
@@ -39,7 +41,27 @@ def _room(task: Task, uses: Sequence[DeviceUse], choice: Choice, verdict: Verdic
             f"the other {layers - layout.gpu_layers} in RAM: {reason}."
         )
     else:
-        yield f"All {layers} layers are on {_named(uses)}."
+        yield f"All {layers} layers are on {_named(uses)}{', but for parts of their experts' if layout.kept else ''}."
+
+
+def _refused(task: Task, choice: Choice, uses: Sequence[DeviceUse]) -> Iterator[str]:
+    layout, copied = choice.found.layout, sum(use.copied for use in uses)
+    if layout.kept:
+        size = sum(weight.ram for weight in task.shape.weights if DOWN.search(weight.name))
+        yield (
+            f"The experts' down matrices of all layers, {gib(size)}, stay in RAM: llama.cpp has the processor compute "
+            f"with them, and would copy them there for each token."
+        )
+    elif copied:
+        mend = (
+            f"--override-tensor {shlex.quote(IN_RAM)} keeps them in RAM."
+            if "override_tensors" in task.pinned
+            else "RAM has no room for them, or they would be there."
+        )
+        yield (
+            f"{gib(copied)} of experts' down matrices are copied from {_named(uses)} to RAM for each token, since "
+            f"llama.cpp has the processor compute with them: that alone takes {copied / COPIED:.1f} s or so. {mend}"
+        )
 
 
 def _because(role: str) -> str:

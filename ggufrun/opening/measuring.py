@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ggufrun.errors import CannotMeasure, OptionError, OutOfMemory
+from ggufrun.figures import gib
 from ggufrun.fit.machine import Gpu, machine_here
 from ggufrun.fit.options import options_of
 from ggufrun.fit.plan import Plan
@@ -120,7 +121,8 @@ def _less(plan: Plan, subject: Subject, pinned: Mapping[str, Any]) -> str:
     offloaded = plan.verdict == "offload" and "gpu_layers" not in pinned
     shorter = "context" not in pinned and plan.context < subject.context
     coarser = plan.kv_type != "f16" and "kv_type" not in pinned
-    if not (offloaded or shorter or coarser):
+    copied = sum(use.copied for use in plan.devices)
+    if not (offloaded or shorter or coarser or copied):
         return ""
     trained = subject.headers[0].context_train or 0
     parts = [f"context {plan.context}" + (f" of {trained}" if plan.context < trained else "")]
@@ -130,4 +132,6 @@ def _less(plan: Plan, subject: Subject, pinned: Mapping[str, Any]) -> str:
         names = " and ".join(use.name for use in plan.devices if use.name != _RAM and use.needed) or "the GPU"
         some = "parts of " if plan.gpu_layers == plan.layers else ""
         parts.append(f"{some}{plan.gpu_layers} of {plan.layers} layers on {names}")
+    if copied:
+        parts.append(f"{gib(copied)} of experts copied to RAM for each token")
     return ", ".join(parts)

@@ -14,9 +14,10 @@ from ggufrun.errors import CannotMeasure
 from ggufrun.fit.attention import kept_of
 from ggufrun.fit.cache import cell_bytes
 from ggufrun.fit.ladder import Knobs, Ladder
+from ggufrun.fit.refused import refused
 from ggufrun.fit.remembered import FOLDER, Remembered, RememberedPlans, key_of
 from ggufrun.fit.subject import Subject
-from ggufrun.llama import library
+from ggufrun.llama import devices, library
 from ggufrun.llama.context import DEFAULT_CONTEXT
 from ggufrun.llama.hardware import available_memory, total_memory
 from ggufrun.llama.pooling import longest_input, makes_embeddings
@@ -144,7 +145,8 @@ class Planning:
     def _plain(self, free: Mapping[str, int]) -> Choice:
         """As it would be with memory enough."""
         context = self._context if self._embeds else self._settings.context or self._context
-        return self._choice(replace(self._settings, context=context), free)
+        placed = self._settings.override_tensors or self._refused()
+        return self._choice(replace(self._settings, context=context, override_tensors=placed), free)
 
     def _kept(self, free: Mapping[str, int]) -> Remembered | None:
         if self._afresh or self._plans.empty:
@@ -178,9 +180,14 @@ class Planning:
         wanted = (pinned, engine.parallel, engine.batch, engine.cached_sequences, self._context)
         return key_of(self._found.shards, self._total, library.version(), wanted)
 
-    def _seen(self) -> Mapping[str, int]:
+    def _seen(self) -> Mapping[str, object]:
         """What a plan has to be made anew for."""
-        return {"mmproj": self._sight_bytes} if self._sight_bytes else {}
+        seen = {"mmproj": self._sight_bytes, "refused": self._refused()}
+        return {name: value for name, value in seen.items() if value}
+
+    def _refused(self) -> tuple[str, ...]:
+        """What GPUs of this build would not compute with; the devices themselves may not have been asked."""
+        return refused(self._found.header.architecture, devices.backends()) if self._gpu else ()
 
 
 def trained_context(card: Card | None, header: Header) -> int:

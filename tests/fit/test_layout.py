@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -62,8 +63,9 @@ def test_the_override_names_what_is_lowered_and_nothing_else(
     if lowered > count - 1:
         return
     layout = Layout(SIZE, True, (count,), lowered, role)  # type: ignore[arg-type]
-    text = layout.override(shape.layers)
-    assert text is not None and text.endswith("=CPU") and "," not in text  # which separates several
+    (text,) = layout.overrides(shape.layers)
+    assert text.endswith("=CPU") and "," not in text  # which separates several
+    assert replace(layout, kept=("a=CPU",)).overrides(shape.layers) == ("a=CPU", text)
     pattern = re.compile(text.removesuffix("=CPU"))
     start = layout.start(shape.layers)
     on_gpu = {w.name for w in shape.weights if w.layer is not None and w.layer >= start}

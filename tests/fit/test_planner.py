@@ -113,8 +113,10 @@ def test_a_part_that_is_pinned_to_the_gpu_gives_up_nothing_for_being_whole() -> 
         plans = [plan_of(kind, machine_of(size / 4, ram=32), gpu_layers=layers) for size in range(22, 64, 2)]
         assert all(plan.verdict == "offload" and plan.gpu_layers == layers for plan in plans)
         assert {(plan.context, plan.batch) for plan in plans} == {(16_384, 512)}
-        lowered = [len(plan.overrides.get("override_tensors", ())) for plan in plans]
-        assert lowered == sorted(lowered, reverse=True) and lowered[0] and not lowered[-1]
+        assert [plan.kv_type for plan in plans] == sorted((plan.kv_type for plan in plans), reverse=True)
+        for kv_type in ("q8_0", "f16"):
+            lowered = [len(plan.overrides.get("override_tensors", ())) for plan in plans if plan.kv_type == kv_type]
+            assert lowered == sorted(lowered, reverse=True) and not lowered[-1]
     tight = plan_of("small-24b", machine_of(24, ram=11.5), gpu_layers=20, kv_type="f16")
     assert 4096 <= tight.context < 16_384
     assert "there is no room for the default of 16,384" in tight.why[1] and "keeps all" not in " ".join(tight.why)
@@ -179,10 +181,10 @@ def test_q8_0_is_taken_only_where_it_buys_something() -> None:
 
 def test_experts_leave_the_gpu_first() -> None:
     plan = plan_of("small-4", machine_of(24, ram=96))
-    (override,) = plan.overrides["override_tensors"]
+    kept, override = plan.overrides["override_tensors"]
     assert plan.gpu_layers == plan.layers == 37 and override.endswith("_(?:ch|)exps=CPU")
-    whole = plan_of("small-4", machine_of(24, ram=96), override_tensors=(r"no\.such=CPU",))
-    assert (plan.predicted_tok_s or 0) > 1.4 * (whole.predicted_tok_s or 0)
+    whole = plan_of("small-4", machine_of(24, ram=96), override_tensors=(kept,))
+    assert (plan.predicted_tok_s or 0) > 1.2 * (whole.predicted_tok_s or 0)
 
 
 def test_a_model_of_experts_reads_only_those_that_it_uses() -> None:
@@ -286,9 +288,9 @@ def test_the_flagship_on_a_24_gb_card_and_64_gb_of_ram() -> None:
 
 
 def test_gains_are_what_another_plan_would_say() -> None:
-    plan = _gained("small-24b", machine_of(12, ram=64), pinned={"kv_type": "f16"})
+    plan = _gained("small-24b", machine_of(10, ram=64), pinned={"kv_type": "f16"})
     effects = {gain.knob: gain.effect for gain in plan.gains}
-    other = plan_of("small-24b", machine_of(12, ram=64), kv_type="q8_0")
+    other = plan_of("small-24b", machine_of(10, ram=64), kv_type="q8_0")
     assert f"{other.gpu_layers} of 41 layers" in effects["--kv-type q8_0"]
     assert "a smaller quant" in effects
     assert not [gain for gain in _gained("ministral-3b", machine_of(24)).gains if gain.knob == "a smaller quant"]
