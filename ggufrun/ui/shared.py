@@ -34,7 +34,7 @@ class Shared:
     model: gr.Dropdown  # the name of a served model; None: none
     wanted: gr.State  # a model to be chosen, by name: `Wanted`. For the picker it is as if the user had chosen it there
     pending: gr.State  # the tool calls of the answer that the chat ends with, which nobody has answered: a list, as
-    # `Conversation.pending` has it. `fresh`: this tab has read the answer along to its end
+    # `Conversation.pending` has it. `fresh`: this tab has asked for the answer, and read it along to its end
     allowed: gr.State  # `Allowed`: tools that run without being asked for, of this tab's chats. Written by the tools
     allowed_changed: gr.State  # `now()`: they have
     results: gr.State  # what they have resulted in, all of them: a list of `ToolResult`. The chat goes on with it

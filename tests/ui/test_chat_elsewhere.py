@@ -173,13 +173,22 @@ async def test_calls_name_the_answer_that_they_are_of(desk: Desk, api: Held) -> 
     assert not first["fresh"] and not second["fresh"], "nothing runs by itself in a chat that is opened"
 
 
-async def test_calls_that_have_come_here_are_fresh(desk: Desk, api: Held) -> None:
+@pytest.mark.parametrize(("ours", "head", "fresh"), [(True, "a", True), (False, "a", False), (True, "b", False)])
+async def test_calls_of_an_answer_that_was_asked_for_here_are_fresh(
+    desk: Desk, api: Held, ours: bool, head: str, fresh: bool
+) -> None:
+    """Not those of one that another tab asked for, nor of another one that is the chat's end by then."""
     tab, pending = Tab(), desk.view.shared.pending
+    if not ours:
+        api.chats["A"] = answered("A", run="r")
     await opened(desk, tab, "A")
-    await all_of(desk.again(on(tab), "m", TabSettings(), tab, REQUEST))
-    answer = said("a", "assistant", "", "q", tool_calls=[{"id": "c", "function": {"name": "f"}}])
+    if ours:
+        await all_of(desk.again(on(tab), "m", TabSettings(), tab, REQUEST))
+    answer, other = (
+        said(id, "assistant", "", "q", tool_calls=[{"id": f"c{id}", "function": {"name": "f"}}]) for id in "ab"
+    )
     api.streams = [[{"type": "start", "message": answer}, {"type": "end", "message": answer}]]
-    api.chats["A"] = chat("A", said("q", "user", "Hi"), answer)
+    api.chats["A"] = chat("A", said("q", "user", "Hi"), *([answer] if head == "a" else [answer, other]))
     await all_of(desk.following.follow(tab, REQUEST))
     (call,) = (await desk.following.ended(tab, REQUEST))[pending]
-    assert (call["id"], call["chat"], call["message"], call["fresh"]) == ("c", "A", "a", True)
+    assert (call["id"], call["chat"], call["message"], call["fresh"]) == (f"c{head}", "A", head, fresh)

@@ -170,6 +170,8 @@ def test_what_is_allowed_holds_for_one_tool_as_it_is_in_one_chat() -> None:
     assert allowed.mark("A", "files__read") == mark and allowed.of("A") == ["files__read"]
     assert not any(allowed.mark(*each) for each in (("B", "files__read"), ("", "files__read"), ("A", "files__write")))
     assert mark != mark_of("files", tool("files__read", description="Other.")) != mark_of("web", tool("files__read"))
+    answers = (("A", "1"), ("A", "1"), ("A", "2"), ("B", "1"))
+    assert [allowed.takes(*each) for each in answers] == [True, False, True, True]
     allowed.revoke("A", "files__read")
     assert not allowed.mark("A", "files__read") and not allowed.of("A")
 

@@ -51,6 +51,7 @@ class Answering:
         finally:
             if tab.asking.get(opens) is reading:
                 del tab.asking[opens]
+        tab.begun.add(run["id"])
         if reading.stops:
             await self.stop(chat.id, run["id"])
         if sent is not None:
@@ -101,8 +102,9 @@ class Answering:
         self._tab.over()
         self._tab.show(found)
         changes = {**self._view.whole(self._tab), **self._view.idle(self._tab), **self._view.changed()}
-        pending = self._view.shared.pending  # these calls are news, and none of a chat that was opened
-        return {**changes, pending: [{**call, "fresh": True} for call in changes[pending]]}
+        pending, is_ours = self._view.shared.pending, chat.run in self._tab.begun
+        news = live.message.id if is_ours else None  # whose calls are; another tab's may run there by themselves
+        return {**changes, pending: [{**call, "fresh": call["message"] == news} for call in changes[pending]]}
 
     async def stop(self, chat: str, run: str) -> None:
         try:

@@ -35,6 +35,7 @@ class Tab:
         self.taken = Taken()
         self.opens = 0  # how often another chat was opened
         self.asking: dict[int, Reading] = {}  # of what was asked and is not with the server yet, by `opens` of then
+        self.begun: set[str] = set()  # runs that were asked for here; of others this tab only reads along
         self.applying = False  # the settings of the chat that was opened are not in the page's fields yet
         self.pictures = Pictures()
         self._reading: Reading | None = None

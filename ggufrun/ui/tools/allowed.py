@@ -13,6 +13,7 @@ class Allowed:
 
     def __init__(self) -> None:
         self._marks: dict[tuple[str, str], str] = {}  # by chat and tool
+        self._taken: set[tuple[str, str]] = set()  # chats and their answers
 
     def allow(self, chat: str, name: str, mark: str) -> None:
         """`mark`: of the tool's definition that is meant."""
@@ -25,6 +26,12 @@ class Allowed:
     def mark(self, chat: str, name: str) -> str:
         """ "": the user is to be asked."""
         return self._marks.get((chat, name), "")
+
+    def takes(self, chat: str, message: str) -> bool:
+        """Once for each answer: its calls do not run by themselves a second time, whatever comes twice."""
+        is_new = (chat, message) not in self._taken
+        self._taken.add((chat, message))
+        return is_new
 
     def of(self, chat: str) -> list[str]:
         return sorted(name for there, name in self._marks if there == chat)

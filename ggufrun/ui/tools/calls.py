@@ -169,6 +169,9 @@ class _Panel:
         if work.place.round > MOST_ROUNDS:
             yield await self._show(replace(work, said=_ENOUGH), request)
             return
+        if not allowed.takes(work.chat, work.place.message):
+            yield {self.work: gr.skip()}
+            return
         api = self._shared.users.api(request)
         for at, call in enumerate(work.calls):
             arguments = call.given()

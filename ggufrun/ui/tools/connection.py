@@ -68,7 +68,9 @@ class Connection:
 
     def _mark(self, tool: McpTool) -> str:
         server = self.server
-        return mark_of(server.name, server.command, server.args, server.url, tool.tool, tool.definition)
+        program = (server.command, server.args, dict(server.env))
+        address = (server.url, dict(server.headers))
+        return mark_of(server.name, program, address, tool.tool, tool.definition)
 
     def _living(self) -> Life:
         """The one that there is, or a new one."""
