@@ -38,12 +38,27 @@ def _same_examples_in_every_run(few: bool) -> None:
     settings.load_profile("suite")
 
 
+_BROWSED = (Path(__file__).parent / "ui", Path(__file__).parent / "compare" / "report")
+
+
+def _may_browse(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in _BROWSED)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """For tests with a browser alone, all other files need not be imported, which takes long."""
+    others = config.option.markexpr.startswith("browser") and collection_path.is_file()
+    return True if others and not _may_browse(collection_path) else None
+
+
 _REAL_MODELS, _TINY_MODELS = {"demo_path", "gemma_path"}, {"tiny_model", "tiny_vision"}  # fixtures
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     browsed = {item.path for item in items if "browser" in getattr(item, "fixturenames", ())}
+    if elsewhere := [path for path in browsed if not _may_browse(path)]:
+        raise pytest.UsageError(f"{elsewhere[0]}: files whose tests drive a browser are in {_BROWSED}: see conftest.py")
     for item in items:
         uses = set(getattr(item, "fixturenames", ()))
         if item.path in browsed:  # all of a file's: its server is for all of them
@@ -52,6 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("model")
         elif uses & _TINY_MODELS or "clients" in item.path.parts:
             item.add_marker("process")
+    # Files that take long come first, so that no worker has one in the end and the other nothing.
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("browser", "model", "process")))}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session")

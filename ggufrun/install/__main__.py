@@ -37,11 +37,10 @@ def tasks(name: str, arguments: list[str], environment: Environment) -> tuple[se
     if name == "test" and arguments:
         return both, [[*module, "pytest", *arguments]]
     if name == "test":
-        pytest, two = [*module, "pytest", "-q"], ["-n", "2", "--dist", "loadfile"]
+        pytest = [*module, "pytest", "-q", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
         return both, [
-            [*pytest, *two, "--cache-clear", "-m", "not model and not browser and not slow"],
-            [*pytest, *two, "-m", "browser and not slow"],
-            [*pytest, "-m", "model and not browser and not slow"],  # one after the other: each takes every core
+            [*pytest, "--cache-clear", "-m", "not browser and not slow"],
+            [*pytest, "-m", "browser and not slow"],
         ]
     if name == "test-all":
         return both, [[*module, "pytest", "-m", "slow or not slow", *arguments]]
