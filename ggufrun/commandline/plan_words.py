@@ -43,7 +43,7 @@ def print_smaller(found: Smaller, machine: Machine) -> None:
     where = "on the GPU" if machine.gpus else "in RAM"
     print(
         f"\nWholly {where} would be {listed} at {found.quant}: {gib(found.weights)} of weights, "
-        f"{found.context:,} tokens of context, about {speed(found.tok_s)} tok/s (estimated; "
+        f"{found.context:,} tokens of context, at most {speed(found.tok_s)} tok/s (estimated; "
         f"`ggufrun fit {names[0]}:{found.quant}` says more)."
     )
 
