@@ -1,12 +1,15 @@
 """Which chat a tab shows, by what the list of chats tells it. No browser: `test_history_opens` has one."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import cast
 
 import gradio as gr
+import pytest
 
 from ggufrun.ui.chat.desk import Desk
 from ggufrun.ui.chat.tab import Tab
-from tests.ui.test_chat_desk import REQUEST, Held, all_of, opened
+from tests.ui.test_chat_desk import CHATS, REQUEST, Held, all_of, opened, until
 from tests.ui.test_chat_desk import api as api  # the fixtures
 from tests.ui.test_chat_desk import desk as desk
 
@@ -33,3 +36,33 @@ def test_only_what_is_open_can_be_gone(api: Held, desk: Desk) -> None:
         return shown
 
     assert asyncio.run(gone()) == ["A", "A", ""]
+
+
+def test_what_was_chosen_holds_over_what_the_address_had(api: Held, desk: Desk) -> None:
+    at = cast(gr.Request, SimpleNamespace(query_params={"chat": "A"}))
+
+    async def loaded(*clicks: str) -> str:
+        tab = Tab()
+        for turn, chat in enumerate(clicks, 1):
+            await all_of(desk.opening.asked(gr.EventData(None, {"id": chat, "turn": turn}), tab, REQUEST))
+        await all_of(desk.opening.loaded(tab, at))
+        return tab.conversation.id
+
+    assert [asyncio.run(loaded(*clicks)) for clicks in ((), ("B",), ("B", ""))] == ["A", "B", ""]
+
+
+def test_an_opening_that_ends_early_can_be_begun_again(api: Held, desk: Desk) -> None:
+    async def again() -> tuple[str, str]:
+        tab = Tab()
+        comes = api.hold("GET", f"{CHATS}/A")
+        opening = asyncio.create_task(opened(desk, tab, "A"))
+        await until(api, "GET", f"{CHATS}/A")
+        opening.cancel()  # as Gradio does with what a browser has left
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        wanted = tab.wanted
+        comes.set()
+        await opened(desk, tab, "A")
+        return wanted, tab.conversation.id
+
+    assert asyncio.run(again()) == ("", "A")

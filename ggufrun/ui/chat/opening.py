@@ -28,8 +28,8 @@ class Opening:
 
     @to_the_end
     async def loaded(self, tab: Tab, request: gr.Request) -> Updates:
-        """The page's address names the chat that was open."""
-        if chat := str(dict(request.query_params).get("chat") or ""):
+        """The page's address names the chat that was open. Whoever has chosen one since wants that."""
+        if (chat := str(dict(request.query_params).get("chat") or "")) and not tab.click:
             async for update in self.opened(chat, tab, request):
                 yield update
 
@@ -66,6 +66,10 @@ class Opening:
                 yield {**self.view.opened(tab), self.view.shared.chat: ""}
                 warn(_GONE) if error.status == 404 else tell(error)
                 return
+            except BaseException:
+                if not reading.left:
+                    tab.wanted = tab.conversation.id  # nobody waits for it any more, and it can be asked for again
+                raise
             if reading.left:
                 return
             tab.opens += 1
