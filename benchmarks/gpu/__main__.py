@@ -21,6 +21,7 @@ from benchmarks.gpu.files import Files, roomy_folder
 from benchmarks.gpu.notes import note, notes
 from benchmarks.gpu.report import report, tables
 from benchmarks.gpu.weights import SHAPES
+from ggufrun.fit.refused import IN_RAM
 
 LEAST_S: Final = 10.0  # with less left, no step is begun
 WRITING_S: Final = 60.0
@@ -55,9 +56,10 @@ def steps(speed: tuple[str, ...]) -> tuple[Step, ...]:
         Step("tight-small-24b", "tight", "small-24b", ("10",)),
         program("fit", "small-24b", 30),
         program("serve", "small-24b"),
-        memory("small4-4"),
+        memory("small4-4", "", "--override", IN_RAM),
         memory("small4-4", "-experts", "--override", "ffn_.*_exps=CPU", "--cases", "4k,32k"),
-        Step("speed-small4-4", "speed", "small4-4", speed),
+        Step("speed-small4-4", "speed", "small4-4", speed[:1]),
+        Step("speed-small4-4-card", "speed", "small4-4", (speed[0], "--card"), limit_s=30),
         memory("medium-4"),
         Step("tight-small-24b-64k", "tight", "small-24b", ("18", "65536")),
         memory("small-24b", "-half", "--layers", "20", "--cases", "4k,32k"),
@@ -84,15 +86,18 @@ def second_steps(speed: tuple[str, ...]) -> tuple[Step, ...]:
         program("embeddings", "ministral-3b", 20),
         program("vision", "ministral-3b", 30),
         Step("speed-small-24b", "speed", "small-24b", speed, limit_s=55),  # the turns with llama-bench come first
+        program("rpc", "ministral-3b", 30),  # while the next file is written, which has waited
         Step("speed-small4-4", "speed", "small4-4", speed[:1], limit_s=40),
+        Step("speed-small4-4-card", "speed", "small4-4", (speed[0], "--card"), limit_s=25),
+        Step("tight-small4-4", "tight", "small4-4", ("5",), limit_s=25),
+        memory("small4-4", "", "--override", IN_RAM, "--cases", "4k", *shallow, limit_s=25),
         program("suite", "ministral-3b", 65),
         # with layers in RAM llama.cpp's own choice is without flash attention, which takes a GiB more
         Step("tight-small-24b-flash", "tight", "small-24b", ("10", "16384", "on"), limit_s=30),
-        program("rpc", "ministral-3b", 30),
         program("doctor", "ministral-3b", 30),
         memory("gemma-1b", "", *shallow, limit_s=25),
+        replace(memory("medium-q3", "", "--cases", "32k,128k-q8", *shallow, limit_s=100), least_s=45),
         memory("ministral-3b", "", "--cases", "4k,32k,32k-q8,8k-off", *shallow, limit_s=25),
-        replace(memory("medium-q3", "", "--cases", "32k,128k-q8", *shallow, limit_s=100), least_s=50),
         Step("speed-medium-q3", "speed", "medium-q3", speed[:1], limit_s=60, least_s=35),
     )
 

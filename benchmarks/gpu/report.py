@@ -56,7 +56,7 @@ def _speed(rows: Sequence[Row]) -> str:
     def of(part: str, file: str) -> Row:
         return next((row for row in rows if row["part"] == part and row.get("file") == file), {})
 
-    keys = ("pp512", "pp4096", "tg128", "tg128_deep", "steps_alone", "tg128_x8", "tg128_x16", "load_s")
+    keys = ("pp512", "pp4096", "tg128", "tg128_deep", "steps_alone", "tg128_x8", "tg128_x16", "tg16_card", "load_s")
     lines = []
     for file in dict.fromkeys(row["file"] for row in rows if row["part"] == "speed"):
         row = {
@@ -79,7 +79,7 @@ def _medians(rows: Sequence[Row], part: str, file: str) -> Row:
     """Of the two figures that the engine and llama-bench made in turn."""
     found = {key: [row[key] for row in rows if row["part"] == part and row["file"] == file and key in row]
              for key in ("pp512", "tg128")}  # fmt: skip
-    return {key: statistics.median(values) for key, values in found.items() if values}
+    return {key: round(statistics.median(values), 2) for key, values in found.items() if values}
 
 
 def _tight(rows: Sequence[Row]) -> str:

@@ -1,6 +1,7 @@
 """Tokens a second: by the engine, by llama.cpp's steps alone, by llama-bench, and what the card's memory allows.
 
-usage: python -m benchmarks.gpu.speed FILE OUT COPY_BYTES_A_SECOND [LLAMA_BENCH]
+usage: python -m benchmarks.gpu.speed FILE OUT COPY_BYTES_A_SECOND [LLAMA_BENCH | --card]
+The model is loaded as ggufrun plans it; --card: with all of it on the card, and only a few tokens.
 """
 
 import json
@@ -23,14 +24,21 @@ from ggufrun.engine.backend import Run
 from ggufrun.engine.engine import Engine
 from ggufrun.engine.grammar import GrammarCompiler
 from ggufrun.engine.types import GenerationRequest
+from ggufrun.fit.machine import machine_here
+from ggufrun.fit.options import options_of
+from ggufrun.fit.planner import make_plan
+from ggufrun.fit.probe import Probe
+from ggufrun.fit.subject import Subject, Wishes
 from ggufrun.llama.backend import LlamaBackend
 from ggufrun.llama.vocabulary import LlamaVocabulary
-from ggufrun.settings import EngineSettings, ModelSettings
+from ggufrun.settings import EngineSettings, ModelOverrides, ModelSettings
 from ggufrun.weights.header import Header, read_header
 
 ROUNDS: Final = 3
 PROMPT: Final = 512
 ANSWER: Final = 128
+CONTEXT: Final = 8192
+FEW: Final = 16  # tokens, where each takes long
 DEPTH: Final = 4096  # tokens in the cache before an answer is timed again
 BENCH_S: Final = 30.0
 TURNS: Final = 2  # with llama-bench, one after the other
@@ -98,11 +106,33 @@ def steps_alone(backend: LlamaBackend, words: tuple[int, ...]) -> float:
     return ANSWER / took
 
 
+def planned(path: Path, out: Path, settings: EngineSettings) -> ModelSettings:
+    wishes = Wishes(ModelOverrides(context=CONTEXT), settings)
+    with Probe() as probe:
+        plan = make_plan(Subject(path, (read_header(path),), path.stem), machine_here(probe.devices()), wishes, probe)
+    known = {use.compute_known for use in plan.devices}
+    note(out, "plan", file=path.name, exact=known == {"measured"}, verdict=plan.verdict, tok_s=plan.predicted_tok_s,
+         layers=[plan.gpu_layers, plan.layers], options=options_of(plan.overrides, plan.batch, None))  # fmt: skip
+    return ModelSettings(path, **plan.overrides)
+
+
+def on_card(path: Path, out: Path) -> None:
+    """All of it there, also what ggufrun keeps in RAM: see `fit.refused`."""
+    settings = EngineSettings(parallel=1, drafting=False, share_prefixes=False)
+    backend = LlamaBackend.load(ModelSettings(path, context=CONTEXT), settings, None)
+    engine = Engine(backend, settings, GrammarCompiler(LlamaVocabulary(backend.model)))
+    words = tuple(np.random.default_rng(0).integers(100, backend.limits.vocabulary, FEW).tolist())
+    generate(engine, words, 4)  # warm
+    took = [FEW / generate(engine, words[:1], FEW + 1)[1] for _ in range(ROUNDS)]
+    note(out, "speed", file=path.name, tg16_card=round(statistics.median(took), 2))
+    engine.close()
+
+
 def ours(path: Path, out: Path, program: str) -> None:
     """A line for each figure, so that a limit of time loses only those that follow. `program`: llama-bench, or ""."""
     settings = EngineSettings(parallel=max(STREAMS), drafting=False, share_prefixes=False)
     start = time.perf_counter()
-    backend = LlamaBackend.load(ModelSettings(path, context=8192), settings, None)
+    backend = LlamaBackend.load(planned(path, out, settings), settings, None)
     note(out, "speed", file=path.name, load_s=round(time.perf_counter() - start, 2))
     engine = Engine(backend, settings, GrammarCompiler(LlamaVocabulary(backend.model)))
     words = tuple(np.random.default_rng(0).integers(100, backend.limits.vocabulary, DEPTH).tolist())
@@ -149,6 +179,9 @@ def peer(path: Path, out: Path, program: str, turn: int) -> None:
 
 def main(file: str, folder: str, copied: str, program: str = "") -> None:
     path, out = Path(file), Path(folder)
+    if program == "--card":
+        on_card(path, out)
+        return
     read = bytes_a_token(read_header(path))
     bound = float(copied) / read if float(copied) else None
     note(out, "bound", file=path.name, bytes_a_token=read, tok_s=bound)
