@@ -137,7 +137,7 @@ class Placement:
         return layout.gpu_layers == self.shape.layers and not (layout.lowered or self._overridden)
 
     def streamed(self, layout: Layout) -> int:
-        """For prompts, weights in RAM are computed with on a GPU: they come over one by one. What it refuses does not."""
+        """For prompts, weights in RAM are computed with on a GPU, if it does not refuse: they come over one by one."""
         start = layout.start(self.shape.layers)
         above = [part.largest for layer in self.layers[: min(start, len(self.layers) - 1)] for part in layer.parts()]
         below = [layer.of(layout.role).largest for layer in self.layers[start : start + layout.lowered]]
