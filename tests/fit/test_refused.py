@@ -96,6 +96,13 @@ def test_pinned_layers_keep_it_and_none_need_none() -> None:
     assert "override_tensors" not in none.overrides and not any("down matrices" in why for why in none.why)
 
 
+def test_nothing_is_given_up_for_being_whole_which_it_cannot_be() -> None:
+    plan = plan_of("small-4", machine_of(43.8, ram=96))
+    assert plan.context == 16_384 and len(plan.overrides["override_tensors"]) == 2
+    nothing = plan_of("small-4", machine_of(0.25, ram=96))  # on the card
+    assert nothing.gpu_layers == 0 and "override_tensors" not in nothing.overrides
+
+
 def test_who_pins_them_to_the_card_is_told_what_it_costs() -> None:
     machine = machine_of(96, ram=96)
     plan, kept = (plan_of("small-4", machine, override_tensors=(text,)) for text in ("ffn_down_exps=CUDA0", IN_RAM))
