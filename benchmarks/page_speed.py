@@ -26,15 +26,17 @@ STREAMS: Final = 4
 WATCHED_S: Final = 6.0  # of an answer
 _TYPED: Final = "document.activeElement?.matches('textarea')"  # a field has the focus
 LONG: Final = 200  # messages of the long chat
+_PATIENCE_S: Final = 60.0  # until Gradio's page is there
 _SETTLED_MS: Final = 700  # between two clicks: what the one before has begun is over
 
 # From the press, as the browser has its time, to the ends of the frames that show the name marked, and the chat.
-_CLICK: Final = """([name, text]) => { window.clicked = new Promise((done) => {
+_CLICK: Final = """([name, text]) => { window.clicked = new Promise((done, fail) => {
   const painted = (then) => requestAnimationFrame(() => {
     const channel = new MessageChannel();
     channel.port1.onmessage = () => then(performance.now());
     channel.port2.postMessage(0);
   });
+  setTimeout(() => fail(new Error("The chat was not shown.")), 30000);
   let pressed = 0, marked = 0;
   document.addEventListener("mousedown", (event) => { pressed = event.timeStamp; }, { once: true, capture: true });
   const look = new MutationObserver(() => {
@@ -87,8 +89,10 @@ def started(browser: Browser, rounds: int) -> None:
 
 def _letters(page: Page, up: float, typed: list[float]) -> str:
     """What was typed until the page's own field had the focus; one letter, to begin with, is timed."""
-    letters = ""
+    letters, patience = "", time.monotonic() + _PATIENCE_S
     while not page.evaluate("document.activeElement?.closest('#ask') !== null"):
+        if time.monotonic() > patience:
+            raise RuntimeError("The page's own field does not come.")
         letters += "abcdefghij"[len(letters) % 10]
         page.keyboard.type(letters[-1])
         if len(letters) == 1:

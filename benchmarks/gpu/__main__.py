@@ -86,13 +86,14 @@ def second_steps(speed: tuple[str, ...]) -> tuple[Step, ...]:
         program("embeddings", "ministral-3b", 20),
         program("vision", "ministral-3b", 30),
         Step("speed-small-24b", "speed", "small-24b", speed, limit_s=55),  # the turns with llama-bench come first
-        program("rpc", "ministral-3b", 30),  # while the next file is written, which has waited
+        program("rpc", "ministral-3b", 60),  # while the next file is written, which has waited
         Step("speed-small4-4", "speed", "small4-4", speed[:1], limit_s=40),
         Step("speed-small4-4-card", "speed", "small4-4", (speed[0], "--card"), limit_s=25),
         Step("tight-small4-4", "tight", "small4-4", ("5",), limit_s=25),
         memory("small4-4", "", "--override", IN_RAM, "--cases", "4k", *shallow, limit_s=25),
         program("suite", "ministral-3b", 65),
         # with layers in RAM llama.cpp's own choice is without flash attention, which takes a GiB more
+        Step("tight-small-24b-16k", "tight", "small-24b", ("10", "16384"), limit_s=30),
         Step("tight-small-24b-flash", "tight", "small-24b", ("10", "16384", "on"), limit_s=30),
         program("doctor", "ministral-3b", 30),
         memory("gemma-1b", "", *shallow, limit_s=25),

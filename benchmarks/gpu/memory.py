@@ -5,6 +5,7 @@ Lines: "load" (seconds, and the card's memory step by step), then "memory" for e
 """
 
 import argparse
+import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -143,10 +144,16 @@ def work(backend: LlamaBackend, case: Case, depth_s: float = DEEP_S) -> Iterator
             backend.truncate(seq, 0)
         at, start = at + 9, time.perf_counter()
         begun = at
-        while at + backend.limits.batch <= backend.limits.context and time.perf_counter() - start < depth_s:
+        while at + backend.limits.batch + 8 <= backend.limits.context and time.perf_counter() - start < depth_s:
             decode(Run(0, at, rows(backend.limits.batch), outputs=1))
             at += backend.limits.batch
         yield f"depth {at}, {(at - begun) / (time.perf_counter() - start):.0f} tok/s", time.perf_counter() - start
+        took = []
+        for step in range(5):
+            start = time.perf_counter()
+            decode(Run(0, at + step, rows(1), outputs=1))
+            took.append(time.perf_counter() - start)
+        yield f"row at {at}", statistics.median(took)
 
 
 def run(bench: Bench, cases: Mapping[str, Case], foreseen: Mapping[str, Foreseen], empty: int | None) -> None:
