@@ -1,6 +1,7 @@
 """How much of the context is used, said while one writes; and what may be left out when it is full."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -101,7 +102,7 @@ class _Context:
         api = self._users.api(request)
         try:
             left_out = changed(await _as_shown(api, chat, _head_of(tab, chat)), **ids)
-            await api.patch(f"{CHATS}/{chat}", {"left_out": left_out})
+            await api.patch(_path(chat), {"left_out": left_out})
         except ApiError as error:
             raise shown(error) from error
         return [LeftOut(chat, tuple(left_out)), now()]
@@ -133,6 +134,11 @@ def _head_of(tab: Tab, chat: str) -> str | None:
     return tab.conversation.head if tab.conversation.id == chat else None
 
 
+def _path(chat: str) -> str:
+    """The browser says which one."""
+    return f"{CHATS}/{quote(chat, safe='')}"
+
+
 async def _as_shown(api: Api, chat: str, head: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = await api.get(f"{CHATS}/{chat}")
+    found: dict[str, Any] = await api.get(_path(chat))
     return found if head is None else {**found, "head": head}
