@@ -58,7 +58,7 @@ class Tab:
         # Whoever leaves a page cuts its streams, and Gradio says so; or it raises its 404 within the reply, whose end
         # is missing then.
         left = (
-            *("BodyStreamBuffer was aborted", "Connection errored out", "Unexpected error 404"),
+            *("BodyStreamBuffer was aborted", "signal is aborted", "Connection errored out", "Unexpected error 404"),
             *("ERR_INCOMPLETE_CHUNKED_ENCODING", "TypeError: network error"),
         )
         cut = left if self.pages > 1 else ()

@@ -7,6 +7,9 @@ from typing import Final
 
 from playwright.sync_api import Page, Request, Route
 
+from tests.ui.browser import WAIT_MS
+
+_LOOK_MS: Final = 20
 EVENTS: Final = re.compile("/gradio_api/(queue/join|run/)")
 
 
@@ -31,6 +34,10 @@ def late(page: Page, kind: re.Pattern[str] = EVENTS, words: str = "") -> Iterato
         page.unroute(kind)
 
     page.route(kind, take)
-    with page.expect_request(is_meant):
-        yield arrive
+    yield arrive
+    for _ in range(WAIT_MS // _LOOK_MS):  # it is known as a request before it is held
+        if held:
+            break
+        page.wait_for_timeout(_LOOK_MS)
+    assert held
     holds = False
