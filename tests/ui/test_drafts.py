@@ -103,4 +103,5 @@ def test_a_reload_keeps_files_but_those_that_are_gone(user: Tab, server: Served,
     expect(box).to_have_value("Both of them.")
     expect(page.locator("#draft-said")).to_contain_text("left out of this draft: one.txt")
     expect(files(page)).to_have_text(re.compile("two.txt"))
+    page.evaluate("() => new Promise(requestAnimationFrame)")  # all that the browser says has come by then
     user.wrong[:] = [each for each in user.wrong if "404" not in each]  # that there is none, says the browser
