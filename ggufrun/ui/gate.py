@@ -22,7 +22,7 @@ from ggufrun.ui.sessions import COOKIE, LASTS_S, Sessions
 from ggufrun.ui.tries import Tries
 
 LONGEST: Final = 500
-_OPEN: Final = ("/favicon.ico", "/pwa_icon", "/robots.txt")  # as the manifest: browsers ask for them without cookies
+_OPEN: Final = ("/pwa_icon", "/robots.txt")  # as the manifest: browsers ask for them without cookies
 _ICON: Final = {"src": "pwa_icon", "sizes": "any", "type": "image/svg+xml", "purpose": "any"}
 _MANIFEST: Final = {
     "name": "ggufrun",
@@ -86,6 +86,8 @@ class Gate:
             await (await self._who(Headers(scope=scope)))(scope, receive, send)
         elif path == "/manifest.json":
             await JSONResponse(_MANIFEST, media_type="application/manifest+json")(scope, receive, send)
+        elif path == "/favicon.ico":  # not Gradio's: tabs that wait for that share six connections
+            await Response(text("icon.svg"), media_type="image/svg+xml")(scope, receive, send)
         elif path in _OPEN:
             await self._page(scope, receive, send)
         else:

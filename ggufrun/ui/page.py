@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # httpx comes with it, and no server is to wait for that
 _NOT_THERE: Final = PlainTextResponse(
     "The page cannot be shown: what the server has written says why. The API works all the same.\n", 503
 )
+_ENDING: Final = PlainTextResponse("The server ends.\n", 503)
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -80,13 +81,16 @@ class Page:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._has_failed() or (entrance := await self._until(self._entrance)) is None:
-            await _NOT_THERE(scope, receive, send)
+            await self._absent()(scope, receive, send)
         else:
             await self._answered(entrance.app, scope, receive, send)
 
     async def _behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Gradio's part, for those who may see it."""
-        await (await self._until(self._there) or _NOT_THERE)(scope, receive, send)
+        await (await self._until(self._there) or self._absent())(scope, receive, send)
+
+    def _absent(self) -> PlainTextResponse:
+        return _ENDING if self._over.is_set() and not self._has_failed() else _NOT_THERE
 
     def _is_settled(self) -> bool:
         """It is there, or cannot be."""

@@ -66,7 +66,11 @@ def cold(home: Path, *arguments: str, **environment: str) -> Iterator[Served]:
             yield Served(process, client, log)
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 @dataclass(frozen=True)

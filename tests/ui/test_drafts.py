@@ -12,6 +12,19 @@ from tests.ui.browser import Tab, tab
 from tests.ui.files import image
 from tests.ui.test_ask import QUICK, answered, attach, chat_of, go_to, words
 
+# As soon as the page's field is there it is looked at, and again after work that lets nothing else run.
+BUSY = """{ const every = window.setInterval;
+  window.setInterval = (look, ms, ...more) => {
+    if (ms === 50) new MutationObserver((_, watch) => {
+      if (!document.querySelector("#ask textarea")) return;
+      watch.disconnect();
+      look();
+      for (const end = performance.now() + 600; performance.now() < end;);
+      look();
+    }).observe(document, { childList: true, subtree: true });
+    return every(look, ms, ...more);
+  }; }"""
+
 
 @pytest.fixture(scope="module")
 def server(demo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -44,6 +57,18 @@ def files(page: Page) -> Locator:
 def new_chat(page: Page) -> None:
     page.get_by_role("button", name="New chat").click()
     expect(page.locator("#context [data-chat]")).to_have_attribute("data-chat", "")
+
+
+def test_files_stay_where_a_reload_takes_long(user: Tab, folder: Path) -> None:
+    page, box = user.page, user.page.locator("#ask textarea")
+    attach(page, folder / "one.txt")
+    box.fill("What is in it?")
+    expect(files(page)).to_have_text(re.compile("one.txt"))
+    page.add_init_script(BUSY)
+    page.reload()
+    expect(page.locator("#first")).to_have_count(0)
+    expect(box).to_have_value("What is in it?")
+    expect(files(page)).to_have_text(re.compile("one.txt"))
 
 
 def test_files_stay_with_their_chat(user: Tab, server: Served, folder: Path) -> None:

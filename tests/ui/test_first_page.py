@@ -22,6 +22,9 @@ from tests.ui.talking import CHATS, answers, ask, chat_of, questions, quick, sto
 pytestmark = pytest.mark.process
 DARK = "rgb(24, 24, 27)"
 HTML = {"Accept": "text/html"}
+WATCH = """() => { window.told = [];
+    new MutationObserver((all) => window.told.push(...all.map((each) => each.target.textContent)))
+        .observe(document.getElementById("first-state"), { childList: true, characterData: true, subtree: true }); }"""
 CARET = "() => [document.activeElement.closest('#ask') !== null, document.activeElement.selectionStart]"
 
 
@@ -149,6 +152,42 @@ def test_over_a_page_that_is_still_drawn(browser: Browser, demo: Served) -> None
         assert len(stored(demo.client, chat)["messages"]) == 4
 
 
+def test_what_it_says_is_read_out_once(browser: Browser, demo: Served) -> None:
+    """Programs that read a page out do so whenever its status is written, also with the same words."""
+    home = str(demo.client.base_url).rstrip("/")
+    with tab(browser, home) as user:
+        late: list[Route] = []
+        user.page.route("**/assets/index-*.js", lambda route: late.append(route))
+        user.page.goto(home, wait_until="commit")
+        written(user.page, "H")
+        user.page.evaluate(WATCH)
+        user.page.keyboard.type("ello")
+        user.page.keyboard.press("Enter")
+        expect(user.page.locator("#first-state")).to_contain_text("sent as soon as")
+        assert user.page.evaluate("window.told") == ["This is sent as soon as the page is ready. Esc takes it back."]
+
+
+def test_no_input_method_is_cut_off_and_no_focus_taken(browser: Browser, demo: Served) -> None:
+    """A word that is still being composed holds the field; who has gone elsewhere meanwhile is left there."""
+    home = str(demo.client.base_url).rstrip("/")
+    with tab(browser, home) as user:
+        late: list[Route] = []
+        user.page.route("**/assets/index-*.js", lambda route: late.append(route))
+        user.page.goto(home, wait_until="commit")
+        written(user.page, "Now ")
+        user.page.context.new_cdp_session(user.page).send(
+            "Input.imeSetComposition", {"text": "に", "selectionStart": 1, "selectionEnd": 1}
+        )
+        user.page.unroute("**/assets/index-*.js")
+        expect(user.page.locator("#context")).to_contain_text("tokens")  # the page is there
+        user.page.wait_for_timeout(1000)  # and would have its text
+        expect(user.page.locator("#first-text")).to_be_focused()
+        user.page.locator("#find").click()
+        arrived(user)
+        expect(user.page.locator("#ask textarea")).to_have_value("Now に")
+        expect(user.page.locator("#find")).to_be_focused()
+
+
 def test_a_chat_that_is_not_here_is_not_asked(browser: Browser, demo: Served) -> None:
     """Nor is another one asked in its place: the question stays."""
     home = str(demo.client.base_url).rstrip("/")
@@ -186,6 +225,8 @@ def test_programs_wait_and_other_addresses_too(model: Path, tmp_path: Path) -> N
         first = page.server.client.get("/", headers=HTML)
         assert first.status_code == 200 and first.headers["cache-control"] == "no-store" and "first-text" in first.text
         assert "default-src 'self'" in first.headers["content-security-policy"]
+        icon = page.server.client.get("/favicon.ico", timeout=10)
+        assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml"), icon.text
         found: dict[str, httpx.Response] = {}
 
         def read(line: str) -> None:
@@ -220,6 +261,72 @@ def test_a_page_that_cannot_be_built(browser: Browser, model: Path, tmp_path: Pa
             assert reply.status_code == 503 and "The page cannot be shown" in reply.text
         user.wrong.clear()  # the 503 that it was
     assert "Gradio is broken." in "".join(page.server.log)
+
+
+def test_a_page_that_does_not_come_up(browser: Browser, model: Path, tmp_path: Path) -> None:
+    """Building it may take long; it is given up a minute after its document has come."""
+    with serving(model, tmp_path) as page, tab(browser, page.home) as user:
+        late: list[Route] = []
+        user.page.route("**/assets/index-*.js", lambda route: late.append(route))
+        user.page.clock.install()
+        user.page.goto(page.home)
+        written(user.page, "Is anybody here?")
+        user.page.clock.fast_forward(70_000)
+        page.build()
+        expect(user.page.locator("gradio-app")).to_have_count(1)
+        user.page.clock.run_for(1000)
+        expect(user.page.locator("#first-state")).to_have_text("Starting…")
+        user.page.clock.fast_forward(61_000)
+        expect(user.page.get_by_role("alert")).to_contain_text("Reload it")
+        expect(user.page.locator("#first-text")).to_have_value("Is anybody here?")
+
+
+def test_a_server_that_ends_meanwhile(browser: Browser, model: Path, tmp_path: Path) -> None:
+    """It does not wait for its page, nor for who waits for that; what was written stays."""
+    with serving(model, tmp_path) as page, tab(browser, page.home) as user:
+        user.page.goto(page.home)
+        written(user.page, "Is anybody here?")
+        user.page.evaluate(WATCH)
+        page.server.process.terminate()
+        assert page.server.process.wait(30) == 0
+        expect(user.page.get_by_role("alert")).to_have_text("The server does not answer.")
+        assert "cannot be shown" not in " ".join(user.page.evaluate("window.told"))
+        expect(user.page.locator("#first-text")).to_have_value("Is anybody here?")
+        user.wrong.clear()  # that it could not be reached
+
+
+def test_a_proxy_that_loses_patience(browser: Browser, model: Path, tmp_path: Path) -> None:
+    """What it shows is a document of its own; the page is asked for again."""
+    with serving(model, tmp_path) as page, tab(browser, page.home) as user:
+
+        def proxy(route: Route) -> None:
+            if route.request.is_navigation_request():
+                route.continue_()
+            else:
+                route.fulfill(status=504, content_type="text/html", body="<html><h1>Gateway Timeout</h1></html>")
+
+        user.page.route(f"{page.home}/", proxy)
+        user.page.goto(page.home)
+        written(user.page, "Still here.")
+        expect(user.page.get_by_role("alert")).to_contain_text("is not the page (status 504)")
+        user.page.unroute(f"{page.home}/")
+        page.build()
+        arrived(user)
+        expect(user.page.locator("#ask textarea")).to_have_value("Still here.")
+        user.wrong.clear()  # the 504 that it was
+
+
+def test_without_scripts_it_says_so(browser: Browser, model: Path, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as page, tab(browser, page.home, java_script_enabled=False) as user:
+        told = user.page.locator("noscript p")  # no text in there is found by Playwright
+        user.page.goto(page.home)
+        expect(told).to_be_visible()
+        expect(user.page.locator("gradio-app")).to_have_count(0)
+        page.build()
+        page.server.client.get("/").raise_for_status()
+        user.page.reload()
+        expect(user.page.locator("gradio-app")).to_have_count(1)
+        expect(told).to_be_visible()
 
 
 def test_the_page_alone_has_it_too(browser: Browser, model: Path, tmp_path: Path) -> None:
