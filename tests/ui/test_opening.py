@@ -7,8 +7,11 @@ from typing import cast
 import gradio as gr
 import pytest
 
+from ggufrun.ui.ask.context import listed
+from ggufrun.ui.ask.counting import Asking
 from ggufrun.ui.chat.desk import Desk
 from ggufrun.ui.chat.tab import Tab
+from ggufrun.ui.errors import ApiError
 from tests.ui.test_chat_desk import CHATS, REQUEST, Held, all_of, opened, until
 from tests.ui.test_chat_desk import api as api  # the fixtures
 from tests.ui.test_chat_desk import desk as desk
@@ -66,3 +69,10 @@ def test_an_opening_that_ends_early_can_be_begun_again(api: Held, desk: Desk) ->
         return wanted, tab.conversation.id
 
     assert asyncio.run(again()) == ("", "A")
+
+
+async def test_a_chat_that_is_gone_by_then_has_no_list_of_exchanges(api: Held) -> None:
+    for chat in ("gone", "A"):
+        api.failing["POST", f"{CHATS}/{chat}/count"] = ApiError("It is not counted.", 404)
+    assert (await listed(api, Asking(None, "gone", {}, "m", None)))[-1] == ""
+    assert (await listed(api, Asking(None, "A", {}, "m", None)))[-1] == "A"

@@ -79,14 +79,14 @@ class _Context:
         found = await count(api, asked)
         is_known = open_in in (chat, _closed(chat))
         if chat and not is_known and found.used is not None and found.used.is_full:
-            return await _listed(api, asked)
+            return await listed(api, asked)
         closing = [gr.skip()] * 3 if is_known else [gr.update(visible=False), gr.skip(), ""]
         return [line(found.used, chat, found.wrong), gr.update(visible=bool(chat)), *closing]
 
     async def opened(
         self, value: Box, chat: str, settings: TabSettings, model: str | None, tab: Tab, request: gr.Request
     ) -> list[Any]:
-        return await _listed(self._users.api(request), _asking(value, chat, settings, model, tab))
+        return await listed(self._users.api(request), _asking(value, chat, settings, model, tab))
 
     async def left_out(self, chat: str, ids: list[str], tab: Tab, request: gr.Request) -> list[Any]:
         return await self._change(request, chat, tab, out=ids)
@@ -112,14 +112,18 @@ def _closed(chat: str) -> str:
     return f"not {chat}"
 
 
-async def _listed(api: Api, asked: Asking) -> list[Any]:
+async def listed(api: Api, asked: Asking) -> list[Any]:
+    """What the line, the button, the frame, the list and its chat are to be. Raises what Gradio shows."""
     found = await count(api, asked, exchanges=True)
     meter = line(found.used, asked.chat, found.wrong)
+    none = [meter, gr.update(visible=False), gr.update(visible=False), gr.skip(), ""]
     if not asked.chat:
-        return [meter, gr.update(visible=False), gr.update(visible=False), gr.skip(), ""]
+        return none
     try:
         chat = await _as_shown(api, asked.chat, asked.head)
     except ApiError as error:
+        if error.status == 404:  # as one that had only begun, and was refused its first answer
+            return none
         raise shown(error) from error
     offered = gr.update(choices=choices(chat, found.exchanges or uncounted(chat)), value=[])
     return [meter, gr.update(visible=True), gr.update(visible=True), offered, asked.chat]
