@@ -126,6 +126,18 @@ def test_an_edit_ends_with_its_chat(user: Tab, demo: Served) -> None:
     assert len(stored(demo.client, first)["messages"]) == len(stored(demo.client, second)["messages"]) == 2
 
 
+def test_an_edit_stays_one_while_another_button_is_pressed(user: Tab, demo: Served) -> None:
+    chat = quick(demo.client)
+    page = opened(user, chat)
+    page.get_by_role("button", name="Edit").click()
+    page.locator("#said textarea").fill("Good evening.")
+    page.locator("#said .message-row.bot-row + .message-buttons").get_by_role("button", name="Copy").click()
+    page.locator("#said").get_by_role("button", name="Submit").click()
+    expect(questions(page)).to_have_text("Good evening.")
+    until_idle(page)
+    assert "Good evening." in [each["content"] for each in stored(demo.client, chat)["messages"]]
+
+
 @pytest.mark.parametrize("deed", ["Retry", "edit", "ask", "Previous version", "Stop"])
 def test_what_is_done_as_another_chat_comes_is_not_done_there(user: Tab, demo: Served, deed: str) -> None:
     """What the browser asks for reaches the server when that has turned to another chat."""

@@ -7,13 +7,19 @@
   };
 
   // An edit is of what was there when it began: Gradio leaves its box open where another chat comes to the same row.
+  // Other buttons may be pressed before it ends, as those that copy.
+  const begun = new WeakMap();
   let edited = null;
   const rowOf = (button) => button.closest(".message-buttons")?.previousElementSibling;
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("#said .message-buttons button"), row = button && rowOf(button);
-    if (!row || row.querySelector("textarea")) return; // its own buttons end the edit
+    if (!row) return;
+    if (row.querySelector("textarea")) {
+      edited = begun.get(row) ?? null; // the button ends the edit
+      return;
+    }
     const rows = [...document.querySelectorAll("#said .message-row")];
-    edited = { ...now(), message: facts().edits?.[rows.indexOf(row)] ?? null };
+    begun.set(row, { ...now(), message: facts().edits?.[rows.indexOf(row)] ?? null });
   }, true);
 
   window.ggufrunView = {
