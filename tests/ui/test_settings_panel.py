@@ -16,7 +16,8 @@ from ggufrun.ui.settings.fields import FIELDS
 from ggufrun.ui.settings.schema import EXAMPLE
 from tests.api.served import Served, served
 from tests.ui.browser import Tab, tab
-from tests.ui.talking import answers, ask, chat_of, stored, until_idle
+from tests.ui.late import late
+from tests.ui.talking import answers, ask, chat_of, imported, opened, stored, until_idle
 
 PRESETS: Final = "/ggufrun/v1/presets"
 SAMPLING: Final = {"temperature": 0.0, "seed": 7, "max_tokens": 12, "stop": ["\n\n"]}
@@ -329,3 +330,23 @@ def test_presets_are_saved_used_overwritten_and_deleted(at: Tab, place: Place) -
     expect(name).to_have_value("")
     assert asked == ["Delete the preset “json”?"]
     assert [each["name"] for each in client.get(PRESETS).json()["data"]] == [EVIL]
+
+
+def test_a_preset_is_used_in_the_chat_that_was_seen(at: Tab, place: Place) -> None:
+    client = place.server.client
+    client.put(f"{PRESETS}/poet", json={"settings": {"system": "Write in verse."}}).raise_for_status()
+    said = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello!"}]
+    first, second = (imported(client, said, settings={"system": f"Of {name}."}) for name in ("first", "second"))
+    page = opened(at, first)
+    system = page.locator("#system textarea")
+    expect(system).to_have_value("Of first.")
+    page.locator("#preset input").click()
+    with late(page, words='"poet"') as arrives:
+        page.get_by_role("option", name="poet").click()
+    page.locator(f"#chats li[data-id='{second}'] .h-open").click()
+    expect(system).to_have_value("Of second.")
+    arrives()
+    expect(page.get_by_text("Another chat is open by now: the preset was not used.")).to_be_visible()
+    expect(system).to_have_value("Of second.")
+    assert [stored(client, each)["settings"]["system"] for each in (first, second)] == ["Of first.", "Of second."]
+    client.delete(f"{PRESETS}/poet").raise_for_status()

@@ -13,6 +13,8 @@ from ggufrun.ui.settings.tab_settings import TabSettings
 from ggufrun.ui.shared import Applied, Shared
 
 LONGEST: Final = 100  # characters of a name
+_OTHER: Final = "Another chat is open by now: the preset was not used."
+_SEEN: Final = "(_, ...more) => [window.ggufrunView?.now().chat ?? '', ...more]"
 _SURE: Final = "(name) => name && confirm(`Delete the preset “${name}”?`) ? name : null"
 
 
@@ -21,6 +23,7 @@ def presets_row(shared: Shared) -> None:
         name = gr.Dropdown([], value=None, label="Preset", allow_custom_value=True, elem_id="preset", min_width=120)
         save = gr.Button("Save", size="sm", scale=0, min_width=56, elem_id="presetsave")
         delete = gr.Button("Delete", size="sm", scale=0, min_width=64, elem_id="presetdelete")
+    shows = gr.Textbox(visible=False)  # the chat that the browser shows when a preset is chosen: its script says so
     users = shared.users
 
     async def listed(request: gr.Request) -> Any:
@@ -31,22 +34,29 @@ def presets_row(shared: Shared) -> None:
                 return gr.skip()
             raise shown(error) from error
 
-    async def used(settings: TabSettings, chat: str, request: gr.Request, event: gr.SelectData) -> Any:
-        """Chosen from the list: a name that is typed is one to save under. The chat that is open has it from now on."""
-        api, name = users.api(request), event.value
+    async def used(seen: str, settings: TabSettings, chat: str, request: gr.Request, event: gr.SelectData) -> Any:
+        """Chosen from the list: a name that is typed is one to save under. The chat that was `seen` has it from now on.
+
+        Unless another one is open by then: it is used there by nobody's wish.
+        """
+        api, name, of = users.api(request), event.value, settings.chat
         try:
             found = next((each for each in await _presets(api) if each["name"] == name), None)
             if found is None:
                 return gr.skip()
+            if seen != chat or settings.chat != of:
+                warn(_OTHER)
+                return gr.skip()
             now = {key: value for key, value in found["settings"].items() if key not in _OF_A_CHAT}
             settings.replace(now)
             settings.change(now, chat)
+            of = settings.chat
             await settings.keep(api)
             if chat and found["model"]:
                 await api.patch(f"/ggufrun/v1/chats/{quote(chat)}", {"model": found["model"]})
         except ApiError as error:
             raise shown(error) from error
-        return Applied(now, found["model"])
+        return Applied(now, found["model"]) if settings.chat == of else gr.skip()
 
     async def saved(name: str | None, settings: TabSettings, model: str | None, request: gr.Request) -> Any:
         name = (name or "").strip()
@@ -77,7 +87,7 @@ def presets_row(shared: Shared) -> None:
     if page is None:
         raise RuntimeError("Presets are a part of the page.")
     page.load(listed, None, name, **TOLD)
-    name.select(used, [shared.settings, shared.chat], shared.apply, **TOLD)
+    name.select(used, [shows, shared.settings, shared.chat], shared.apply, js=_SEEN, **TOLD)
     save.click(saved, [name, shared.settings, shared.model], name, **TOLD)
     delete.click(deleted, name, name, js=_SURE, **TOLD)
 
