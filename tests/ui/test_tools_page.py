@@ -310,8 +310,8 @@ def test_a_tool_that_is_allowed_runs_by_itself_in_that_chat(user: Tab) -> None:
     page, call, allowed = user.page, user.page.locator("#toolcall"), user.page.locator("#mcpallowed")
     times, sums = page.locator("#times input"), {"a": 2, "b": 3}
 
-    def comes(chat: str, message: str, *, name: str = "tests__add", fresh: bool = True, round: int = 1) -> None:
-        of = {"chat": chat, "message": message, "fresh": fresh, "round": round}
+    def comes(chat: str, message: str, *, name: str = "tests__add", fresh: bool = True, **more: int) -> None:
+        of = {"chat": chat, "message": message, "fresh": fresh, "round": 1, **more}
         set_state(page, "pending", pending((name, json.dumps({**sums, "of": message})), **of))
         expect(call).to_contain_text(f'"of": "{message}"')
 
@@ -330,6 +330,8 @@ def test_a_tool_that_is_allowed_runs_by_itself_in_that_chat(user: Tab) -> None:
     comes("first", "m2")
     expect(times).to_have_value("1")
     assert json.loads(page.locator("#given textarea").input_value())[0]["content"] == "5"
+    comes("first", "m2", again=1)
+    expect(page.get_by_role("button", name="Run again")).to_be_visible()  # once is enough for an answer
     for other in ({"fresh": False}, {"name": "tests__echo"}, {"round": 26}):
         comes("first", f"m3 {other}", **other)
         asks()
