@@ -79,29 +79,3 @@ def test_a_chat_that_cannot_be_opened_leaves_no_mark(demo: Served, user: Tab) ->
     expect(page.locator("#scroll.leaving")).to_have_count(0)
     expect(page.locator("#chats [aria-current]")).to_have_count(0)
     let_go(page, "**/component_server/*", held)
-
-
-CLOSES = 'data: {"msg": "close_stream", "event_id": null}\n\n'
-
-
-def test_a_chat_that_stays_in_gradios_queue_is_fetched(demo: Served, user: Tab) -> None:
-    """Its stream of replies may end just as something new is asked for: nobody reads that then."""
-    page = user.page
-    made(demo, page, "left behind")
-    page.wait_for_timeout(500)
-    page.route("**/queue/data*", lambda route: route.fulfill(content_type="text/event-stream", body=CLOSES), times=1)
-    assert clicked(page, "left behind") == ["true", True]
-    until_shown(page, "left behind")
-
-
-def test_the_chat_of_the_address_is_fetched_from_gradios_queue(demo: Served, user: Tab) -> None:
-    page = user.page
-    made(demo, page, "in the address")
-    chat = next(
-        each for each in demo.client.get("/ggufrun/v1/chats").json()["data"] if each["title"] == "in the address"
-    )
-    page.route("**/queue/data*", lambda route: route.fulfill(content_type="text/event-stream", body=CLOSES))
-    user.open(f"/?chat={chat['id']}")
-    page.wait_for_timeout(1000)
-    page.unroute("**/queue/data*")
-    until_shown(page, "in the address")

@@ -4,7 +4,7 @@
   const LOOK_MS = 2000;
   let scroll = null, stuck = true, top = 0, known = "", facts = {}, looked = 0, asked = false;
 
-  const tell = (detail) => document.querySelector("#facts [data-facts], #facts [id^=html-]")?.dispatchEvent(new CustomEvent("deed", { bubbles: true, detail: { ...detail, seen: window.ggufrunView.now() } }));
+  const tell = (detail) => document.querySelector("#facts [data-facts]")?.dispatchEvent(new CustomEvent("deed", { bubbles: true, detail: { ...detail, seen: window.ggufrunView.now() } }));
 
   const follow = () => { if (stuck && scroll) scroll.scrollTop = scroll.scrollHeight; };
 
@@ -72,7 +72,7 @@
 
   // What was open is pale from the click on another chat's name until that one is here, or cannot be.
   const PATIENCE_MS = 10e3;
-  let wanted = null, patience = 0, since = 0;
+  let wanted = null, patience = 0;
   const arrived = () => {
     clearTimeout(patience);
     wanted = null;
@@ -82,7 +82,6 @@
   document.addEventListener("ggufrun:wanted", ({ detail }) => {
     if (wanted === null && detail === (facts.chat ?? "")) return arrived();
     wanted = detail;
-    since = Date.now();
     document.getElementById("scroll")?.classList.add("leaving");
     clearTimeout(patience);
     patience = setTimeout(arrived, PATIENCE_MS);
@@ -122,18 +121,6 @@
     later();
   };
   setInterval(bind, 300);
-
-  // What is asked for just as Gradio's stream of replies ends stays in its queue until something else is asked for.
-  const LEFT_MS = 2000;
-  let nudges = 5, there = 0; // `there`: since when one can write, and sees no chat yet
-  const address = new URLSearchParams(location.search).get("chat");
-  const fetched = () => {
-    if (address && facts.opens === undefined && nudges && document.querySelector("#ask textarea")) {
-      there ||= Date.now();
-      if (Date.now() - there > LEFT_MS) { nudges -= 1; tell({ do: "look" }); }
-    } else if (wanted !== null && Date.now() - since > LEFT_MS) tell({ do: "look" });
-  };
-  setInterval(fetched, LEFT_MS);
 
   // Another tab may have gone on with this chat.
   const look = () => {
