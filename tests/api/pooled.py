@@ -1,9 +1,7 @@
 """`ggufrun serve` with several tiny models, and the other commands beside it, as processes."""
 
 import json
-import re
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.api.served import START_S
+from tests.listening import address_of
 from tests.program import at_home
 from tests.warm_program import run_warm
 from tests.warm_server import Process, started
@@ -57,26 +55,13 @@ def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def pooled(home: Path, *arguments: str, **environment: str) -> Iterator[Pooled]:
     """A server with its data in `home`; it is killed where the test has not ended it."""
     process = started(["serve", *arguments, "--port", "0", "--no-ui"], at_home(home) | environment)
-    log: list[str] = []
-    address: list[str] = []
-    ready = threading.Event()
-
-    def read() -> None:
-        for each in process.stderr or ():
-            log.append(each)
-            if found := re.search(r"http://\S+?(?=/v1)", each):
-                address.append(found[0])
-                ready.set()
-        ready.set()
-
-    threading.Thread(target=read, daemon=True).start()
     try:
-        assert ready.wait(START_S) and address, "".join(log)
+        address, log = address_of(process, r"http://\S+?(?=/v1)")
         (place,) = (home / "run").glob("*.json")
         headers = {"Authorization": f"Bearer {json.loads(place.read_text())['token']}"}
         with (
-            httpx.Client(base_url=address[0], timeout=60) as client,
-            httpx.Client(base_url=address[0], timeout=60, headers=headers) as admin,
+            httpx.Client(base_url=address, timeout=60) as client,
+            httpx.Client(base_url=address, timeout=60, headers=headers) as admin,
         ):
             yield Pooled(process, client, admin, home, log)
     finally:

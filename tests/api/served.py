@@ -1,11 +1,9 @@
 """Starts `ggufrun serve` as a user would, on a free port of the loopback, and talks to it over real sockets."""
 
 import json
-import re
 import signal
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +13,9 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.listening import address_of
 from tests.program import at_home
 from tests.warm_server import Process, started
-
-START_S = 90.0
 
 
 @dataclass
@@ -85,23 +82,8 @@ def serving(
 ) -> Iterator[tuple[Process, str, list[str]]]:
     """`ggufrun serve` on a free port: the process, its address, and the lines of its standard error so far."""
     process = started(["serve", "--port", "0", *options], at_home(home, **environment), warm=warm)
-    log: list[str] = []
-    ready = threading.Event()
-    address = ""
-
-    def read() -> None:
-        nonlocal address
-        for line in process.stderr or ():
-            log.append(line)
-            if not address and (found := re.search(r"https?://\S+?(?=/v1)", line)):
-                address = found[0]
-                ready.set()
-        ready.set()
-
-    threading.Thread(target=read, daemon=True).start()
     try:
-        assert ready.wait(START_S) and address, "".join(log)
-        yield process, address, log
+        yield process, *address_of(process, r"https?://\S+?(?=/v1)")
     finally:
         process.send_signal(signal.SIGTERM)
         try:

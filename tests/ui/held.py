@@ -1,9 +1,7 @@
 """Servers that start as a user's does, with Gradio still to be imported; and whose import waits for the test."""
 
-import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from typing import Final
 
 import httpx
 
-from tests.api.served import START_S, Served
+from tests.api.served import Served
+from tests.listening import address_of
 from tests.program import at_home
 from tests.ui.browser import Tab
 
@@ -47,22 +46,9 @@ def cold(home: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     """`ggufrun ARGUMENTS` that serves, until it says where it is: a process of its own, which has imported nothing."""
     line = [sys.executable, "-m", "ggufrun", *arguments]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=at_home(home, **environment))
-    log: list[str] = []
-    told: list[str] = []
-    ready = threading.Event()
-
-    def read() -> None:
-        for each in process.stderr or ():
-            log.append(each)
-            if not told and (found := re.search(r" at (https?://[^\s/]+)", each)):
-                told.append(found[1])
-                ready.set()
-        ready.set()
-
-    threading.Thread(target=read, daemon=True).start()
     try:
-        assert ready.wait(START_S) and told, "".join(log)
-        with httpx.Client(base_url=told[0], timeout=120) as client:
+        address, log = address_of(process, r" at (https?://[^\s/]+)")
+        with httpx.Client(base_url=address, timeout=120) as client:
             yield Served(process, client, log)
     finally:
         process.terminate()

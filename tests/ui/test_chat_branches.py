@@ -133,7 +133,8 @@ def test_an_edit_stays_one_while_another_button_is_pressed(user: Tab, demo: Serv
     page.locator("#said textarea").fill("Good evening.")
     page.locator("#said .message-row.bot-row + .message-buttons").get_by_role("button", name="Copy").click()
     page.locator("#said").get_by_role("button", name="Submit").click()
-    expect(questions(page)).to_have_text("Good evening.")
+    expect(questions(page)).to_have_text("Good evening.")  # the browser's own doing
+    expect(page.locator(".branch")).to_have_text("‹2/2›")  # the server's
     until_idle(page)
     assert "Good evening." in [each["content"] for each in stored(demo.client, chat)["messages"]]
 
