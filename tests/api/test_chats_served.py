@@ -50,7 +50,7 @@ def test_a_server_that_ends_in_the_middle(tmp_path: Path, tiny_model: Callable[[
         assert answer["meta"]["state"] == "stopped" and answer["content"].startswith(came)
         again = server.client.post(
             f"{CHATS}/{chat}/runs",
-            json={"parent": answer["parent"], "settings": {"sampling": {"max_tokens": 5}}},
+            json={"parent": answer["parent"], "settings": {"sampling": {"max_tokens": 5, "temperature": 0}}},
         )
         events = server.client.get(f"{CHATS}/{chat}/runs/{again.json()['id']}/events").text.strip().split("\n\n")
         last = json.loads(events[-1].split("data: ")[1])
