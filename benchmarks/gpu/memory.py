@@ -207,7 +207,8 @@ def main() -> None:
     if asked.override:
         pinned["override_tensors"] = tuple(asked.override)
     trained = header.context_train or 0
-    cases = {name: CASES[name] for name in asked.cases.split(",") if CASES[name].knobs["context"] <= trained}  # type: ignore[operator]
+    chosen = {name: CASES[name] for name in asked.cases.split(",")}
+    cases = {name: case for name, case in chosen.items() if (case.knobs.get("context") or 0) <= trained}
     empty = used()
     with Probe() as probe:
         subject = Subject(asked.file, (header,), asked.file.stem)

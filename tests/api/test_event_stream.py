@@ -53,7 +53,7 @@ async def test_a_silent_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_stream_that_speaks_needs_no_comments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 1.0)
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 1.0)  # longer than any pause here, shorter than all together
 
     async def lines() -> AsyncGenerator[str, None]:
         for number in range(12):

@@ -139,7 +139,7 @@ def test_what_is_measured_has_them_in_ram(metals: bool) -> None:
 
 @pytest.fixture
 def cuda_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a build for CUDA says of itself. What only a card could say is not asked."""
+    """As a build for CUDA says of itself, for machines without one. What only a card could say is not asked."""
     monkeypatch.setattr(library, "supports_gpu", lambda: True)
     monkeypatch.setattr(devices, "backends", lambda: ["CUDA", "CPU"])
 
@@ -167,7 +167,7 @@ def test_where_no_plan_can_be_made(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(probe, "MODULE", "ggufrun.no_such_module")
+    monkeypatch.setattr(probe, "MODULE", "ggufrun.no_such_module")  # llama.cpp cannot be asked, as on Windows
     assert planning_of(shape(kind), tmp_path, **given).choose().settings.override_tensors == placed
 
 
@@ -214,6 +214,7 @@ def test_a_model_with_them_in_ram_loads_and_answers(tmp_path: Path) -> None:
 def test_amx_still_gets_none_of_it(
     kind: str, extra: bool, shape: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As a processor with AMX says of itself, and a compiler that set its tiles up rightly: this one may have neither.
     monkeypatch.setattr(library, "system_info", lambda: "CPU : AMX_INT8 = 1 | AVX2 = 1")
     monkeypatch.setattr("ggufrun.llama.amx.tiles_are_right", lambda _: True)
     settings = ModelSettings(shape(kind), override_tensors=(IN_RAM,))

@@ -40,7 +40,7 @@ def calls_panel(shared: Shared) -> None:
     shown = [panel.work, *panel.shown()]
     seen = [panel.mark, panel.work, panel.answer]  # `mark`: of the call that the browser shows
     told = [*shown, shared.allowed_changed]
-    run = panel.run.click(panel.ran, [*seen, shared.allowed], told, **_LONG)
+    run = panel.run.click(panel.ran, seen, shown, **_LONG)
     always = panel.always.click(panel.always_ran, [*seen, shared.allowed], told, **_LONG)
     panel.refuse.click(panel.refused, seen, shown, **_LONG)  # queued: of others Gradio shows no note
     panel.rest.click(panel.rest_refused, seen, shown, **_LONG)
@@ -114,29 +114,25 @@ class _Panel:
 
         return move
 
-    async def ran(
-        self, mark: str, work: Work, text: str, allowed: Allowed, request: gr.Request
-    ) -> AsyncIterator[Updates]:
+    async def ran(self, mark: str, work: Work, text: str, request: gr.Request) -> AsyncIterator[Updates]:
         """Gradio cancels it with the button, with another chat, and with the browser's tab."""
-        if not _is_shown(mark, work):
-            yield await self._show(work, request)
-            return
-        async for update in self._run(work, text, request):
+        async for update in self._run(mark, work, text, request):
             yield update
 
     async def always_ran(
         self, mark: str, work: Work, text: str, allowed: Allowed, request: gr.Request
     ) -> AsyncIterator[Updates]:
         """As `ran`, and from now on without being asked for: this tool, as it is now, in this chat."""
-        if not _is_shown(mark, work):
-            yield await self._show(work, request)
-            return
-        async for update in self._run(work, text, request, allowed):
+        async for update in self._run(mark, work, text, request, allowed):
             yield update
 
     async def _run(
-        self, work: Work, text: str, request: gr.Request, allowed: Allowed | None = None
+        self, shown: str, work: Work, text: str, request: gr.Request, allowed: Allowed | None = None
     ) -> AsyncIterator[Updates]:
+        """`shown`: the mark of the call that the browser shows."""
+        if not _is_shown(shown, work):
+            yield await self._show(work, request)
+            return
         arguments, api, mcp = work.call.given(), self._shared.users.api(request), self._shared.mcp
         if arguments is None:
             return
